@@ -1,0 +1,86 @@
+//! librdkafka's configuration, one function a kind of client, so that each value is justified once.
+
+use rdkafka::ClientConfig;
+use secrecy::ExposeSecret;
+
+use crate::args::KafkaArgs;
+
+impl KafkaArgs {
+    /// What every client has: brokers, encryption, authentication, quick reconnection.
+    pub fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.kafka_brokers)
+            .set("client.id", "crawler-hints")
+            .set("security.protocol", self.kafka_security_protocol.name())
+            // The default waits up to 10 s between attempts, longer than a lease of the flip protocol.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.keepalive.enable", "true")
+            .set("socket.nagle.disable", "true")
+            // A topic that is missing is a mistake of the deployment; a broker must not hide it with defaults.
+            .set("allow.auto.create.topics", "false");
+        let files = [
+            ("ssl.ca.location", &self.kafka_ssl_ca),
+            ("ssl.certificate.location", &self.kafka_ssl_cert),
+            ("ssl.key.location", &self.kafka_ssl_key),
+        ];
+        for (key, path) in files {
+            if let Some(path) = path {
+                config.set(key, path.to_string_lossy());
+            }
+        }
+        if let Some(mechanism) = self.kafka_sasl_mechanism {
+            config.set("sasl.mechanism", mechanism.name());
+        }
+        if let Some(user) = &self.kafka_sasl_username {
+            config.set("sasl.username", user);
+        }
+        if let Some(password) = &self.kafka_sasl_password_file {
+            config.set("sasl.password", password.secret.expose_secret());
+        }
+        config
+    }
+
+    /// A member of a consumer group whose offsets are committed by hand.
+    pub(crate) fn group_config(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader_config(group);
+        config
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            // The default of 45 s keeps a killed process's partitions, and the flipper's election, idle that long.
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "3000")
+            .set("max.poll.interval.ms", "300000");
+        config
+    }
+
+    /// A reader of partitions; `group` names it, and is joined only by one that subscribes.
+    pub(crate) fn reader_config(&self, group: &str) -> ClientConfig {
+        let mut config = self.client_config();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // `latest` loses what was produced before the first start.
+            .set("auto.offset.reset", "earliest")
+            // Tells the end of a partition from a stall, also behind trailing control records.
+            .set("enable.partition.eof", "true")
+            // Fetching pauses this long when the queue is full; the default of a second is a stall.
+            .set("fetch.queue.backoff.ms", "10")
+            .set("fetch.error.backoff.ms", "100");
+        config
+    }
+
+    /// An idempotent producer that waits for every in-sync replica.
+    pub(crate) fn producer_config(&self) -> ClientConfig {
+        let mut config = self.client_config();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.codec", "zstd")
+            .set("linger.ms", "20")
+            .set("delivery.timeout.ms", "120000")
+            .set("statistics.interval.ms", "1000");
+        config
+    }
+}

@@ -1,0 +1,214 @@
+//! A batch of records in one piece of memory, so that neither polling nor reading allocates a record.
+
+use std::sync::Arc;
+
+use super::buffer::Buffer;
+use crate::ledger::Span;
+
+/// Marks a record without a key.
+const NO_KEY: u32 = u32::MAX;
+
+/// A record as it was polled, borrowed from its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its Kafka timestamp, Unix milliseconds; 0 when there is none.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; empty as well when there is none.
+    pub payload: &'a [u8],
+}
+
+/// Records polled together, with one [`Span`] a partition. Counts against the consumer's buffer until dropped.
+#[derive(Debug)]
+pub struct RecordBatch {
+    arena: Arena,
+    spans: Vec<Span>,
+    buffer: Arc<Buffer>,
+    counted: usize,
+}
+
+impl RecordBatch {
+    pub(super) fn new(arena: Arena, spans: Vec<Span>, buffer: Arc<Buffer>) -> Self {
+        let counted = arena.capacity();
+        buffer.grow(counted);
+        Self {
+            arena,
+            spans,
+            buffer,
+            counted,
+        }
+    }
+
+    /// The records in the order they were polled: within a partition, by offset.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.arena.records()
+    }
+
+    /// The records of one of the batch's spans.
+    pub fn records_of(&self, span: &Span) -> impl Iterator<Item = Record<'_>> {
+        let partition = span.partition;
+        self.records().filter(move |record| record.partition == partition)
+    }
+
+    /// One span for each partition that the batch has records of.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.arena.index.len()
+    }
+
+    /// Whether there are no records; consumers send no such batch.
+    pub fn is_empty(&self) -> bool {
+        self.arena.index.is_empty()
+    }
+}
+
+impl Drop for RecordBatch {
+    fn drop(&mut self) {
+        self.buffer.shrink(self.counted);
+        self.buffer.recycle(std::mem::take(&mut self.arena));
+    }
+}
+
+/// Keys and values behind each other, and where each record's begin.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    bytes: Vec<u8>,
+    index: Vec<Entry>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    offset: i64,
+    timestamp_ms: i64,
+    partition: i32,
+    start: u32,
+    key: u32,
+    payload: u32,
+}
+
+impl Arena {
+    /// Copies a record; false when the arena has no room for it, which takes four gigabytes.
+    pub(super) fn push(&mut self, record: &Record<'_>) -> bool {
+        let key = match record.key {
+            Some(key) => u32::try_from(key.len()).ok().filter(|&length| length != NO_KEY),
+            None => Some(NO_KEY),
+        };
+        let payload = u32::try_from(record.payload.len()).ok();
+        let (Some(key), Some(payload), Ok(start)) = (key, payload, u32::try_from(self.bytes.len())) else {
+            return false;
+        };
+        self.bytes.extend_from_slice(record.key.unwrap_or_default());
+        self.bytes.extend_from_slice(record.payload);
+        let (offset, timestamp_ms, partition) = (record.offset, record.timestamp_ms, record.partition);
+        self.index.push(Entry {
+            offset,
+            timestamp_ms,
+            partition,
+            start,
+            key,
+            payload,
+        });
+        true
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Bytes in use.
+    pub(super) fn used(&self) -> usize {
+        self.bytes.len() + self.index.len() * size_of::<Entry>()
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.index.capacity() * size_of::<Entry>()
+    }
+
+    /// A copy that holds no more memory than it needs.
+    pub(super) fn compact(&self) -> Self {
+        Self {
+            bytes: self.bytes.clone(),
+            index: self.index.clone(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.index.clear();
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.index.iter().map(|entry| self.record(entry))
+    }
+
+    fn record(&self, entry: &Entry) -> Record<'_> {
+        let start = entry.start as usize;
+        let key_end = start
+            + if entry.key == NO_KEY {
+                0
+            } else {
+                entry.key as usize
+            };
+        let end = key_end + entry.payload as usize;
+        let key = self.bytes.get(start..key_end).unwrap_or_default();
+        Record {
+            partition: entry.partition,
+            offset: entry.offset,
+            timestamp_ms: entry.timestamp_ms,
+            key: (entry.key != NO_KEY).then_some(key),
+            payload: self.bytes.get(key_end..end).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Gauge;
+
+    use super::*;
+
+    fn record<'a>(offset: i64, key: Option<&'a [u8]>, payload: &'a [u8]) -> Record<'a> {
+        Record {
+            partition: 3,
+            offset,
+            timestamp_ms: 7,
+            key,
+            payload,
+        }
+    }
+
+    #[test]
+    fn records_come_back_as_they_went_in() {
+        let records = [
+            record(0, Some(b"k"), b"value"),
+            record(1, None, b""),
+            record(5, Some(b""), b"x"),
+        ];
+        let mut arena = Arena::default();
+        assert!(records.iter().all(|record| arena.push(record)));
+        assert_eq!(arena.records().collect::<Vec<_>>(), records);
+        assert_eq!(arena.compact().records().collect::<Vec<_>>(), records);
+    }
+
+    #[test]
+    fn a_batch_counts_until_it_is_dropped() {
+        let gauge = Gauge::new("buffer_bytes", "help").unwrap();
+        let buffer = Arc::new(Buffer::new(1 << 20, gauge));
+        let mut arena = Arena::default();
+        arena.push(&record(0, None, &[7; 100]));
+        let batch = RecordBatch::new(arena, Vec::new(), Arc::clone(&buffer));
+        assert!(buffer.used() >= 100);
+        drop(batch);
+        assert_eq!(buffer.used(), 0);
+    }
+}

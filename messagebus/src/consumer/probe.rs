@@ -1,0 +1,75 @@
+//! Questions to the broker that may block: asked by the health task's thread, never by the polling thread.
+
+use std::time::Duration;
+
+use rdkafka::{consumer::Consumer as _, error::KafkaResult};
+
+use super::{Consumer, topic_list};
+use crate::ledger::Progress;
+
+/// Bounds each question.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the health check sees of a partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) partition: i32,
+    /// The group's committed offset.
+    pub(crate) committed: Option<i64>,
+    /// Nothing is left to be consumed and committed.
+    pub(crate) caught_up: bool,
+    /// Its records are held back on purpose.
+    pub(crate) excused: bool,
+}
+
+impl Consumer {
+    /// Asks for the group's committed offsets, and for the ends of paused partitions, which no statistics tell.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// No broker answered.
+    pub(crate) fn probe(&self) -> KafkaResult<()> {
+        let shared = self.shared();
+        let Some(client) = shared.client() else {
+            return Ok(());
+        };
+        let (assigned, paused) = {
+            let state = shared.lock();
+            (state.ledger.assigned(), state.paused.clone())
+        };
+        let topic = &shared.options.topic;
+        if assigned.is_empty() {
+            return client.fetch_metadata(Some(topic), TIMEOUT).map(drop);
+        }
+        let list: Vec<_> = assigned.iter().map(|&partition| (partition, 0)).collect();
+        let committed = client.committed_offsets(topic_list(topic, &list), TIMEOUT)?;
+        for partition in committed.elements() {
+            if let Some(offset) = partition.offset().to_raw().filter(|&offset| offset >= 0) {
+                shared.lock().ledger.acknowledge(partition.partition(), offset);
+            }
+        }
+        for partition in paused {
+            let (low, high) = client.fetch_watermarks(topic, partition, TIMEOUT)?;
+            if let Some(end) = shared.lock().ends.get_mut(&partition) {
+                end.low = Some(low);
+                end.high = Some(high);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of each partition.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        let state = self.shared().lock();
+        let see = |(partition, progress): (i32, Progress)| Seen {
+            partition,
+            committed: progress.committed,
+            caught_up: state
+                .ends
+                .get(&partition)
+                .is_some_and(|end| end.is_caught_up(&progress)),
+            excused: progress.stopped || !state.pauses.is_empty(),
+        };
+        state.ledger.progress().into_iter().map(see).collect()
+    }
+}

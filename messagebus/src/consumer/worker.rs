@@ -1,0 +1,344 @@
+//! The polling thread.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use rdkafka::{
+    Message,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::BorrowedMessage,
+};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use super::{
+    Record, RecordBatch,
+    context::Callbacks,
+    filling::{Filled, Filling},
+    shared::Shared,
+    topic_list,
+};
+use crate::{args::KafkaArgs, ledger::View, metrics::ConsumerError};
+
+/// Longest wait for a record, and so for a request to pause, rewind or stop to be heard.
+const POLL: Duration = Duration::from_millis(50);
+/// Time between two commits.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
+/// A seek only changes state inside the client; this bounds a fault of it.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes the client of a group member.
+pub(super) fn client(
+    kafka: &KafkaArgs,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Arc<BaseConsumer<Callbacks>>> {
+    let mut config = kafka.group_config(&shared.options.group);
+    config
+        .set("fetch.min.bytes", "65536")
+        .set("fetch.wait.max.ms", "100")
+        .set("max.partition.fetch.bytes", "2097152")
+        // Prefetched records are thrown away at a pause, so the backlog is held in our own buffer instead.
+        .set("queued.max.messages.kbytes", "16384")
+        .set("statistics.interval.ms", "1000");
+    let client = config
+        .create_with_context(Callbacks::new(Arc::clone(shared)))
+        .context("creating the Kafka consumer")?;
+    let client = Arc::new(client);
+    shared.set_client(&client);
+    Ok(client)
+}
+
+pub(super) struct Worker {
+    client: Arc<BaseConsumer<Callbacks>>,
+    shared: Arc<Shared>,
+    batches: mpsc::Sender<RecordBatch>,
+    /// Batches that the channel had no room for. Partitions are paused meanwhile, so they are few.
+    waiting: VecDeque<RecordBatch>,
+    filling: Filling,
+    /// The version of the assignment that `filling` knows.
+    seen: u64,
+    assigned: Vec<View>,
+    /// Partitions that librdkafka was told to pause, and new ones, of which it is not known.
+    paused: BTreeSet<i32>,
+    /// The buffer was full and has not drained yet.
+    full: bool,
+    committed_at: Instant,
+    dead: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        client: Arc<BaseConsumer<Callbacks>>,
+        shared: Arc<Shared>,
+        batches: mpsc::Sender<RecordBatch>,
+    ) -> Self {
+        let options = &shared.options;
+        let filling = Filling::new(Arc::clone(&shared.buffer), options.max_records, options.max_wait);
+        Self {
+            client,
+            shared,
+            batches,
+            waiting: VecDeque::new(),
+            filling,
+            seen: 0,
+            assigned: Vec::new(),
+            paused: BTreeSet::new(),
+            full: false,
+            committed_at: Instant::now(),
+            dead: false,
+        }
+    }
+
+    /// Polls until the consumer is closed or its client has died.
+    pub(super) fn run(mut self) {
+        while !self.dead && !self.shared.is_stopping() {
+            self.follow();
+            self.fill();
+            self.hand_over();
+            self.pause_or_resume();
+            self.commit_when_due();
+        }
+        self.leave();
+    }
+
+    /// Polls what is there, and waits for a record only where none is.
+    fn fill(&mut self) {
+        let client = Arc::clone(&self.client);
+        let mut wait = self.wait();
+        while !self.filling.is_full() {
+            match client.poll(wait) {
+                Some(Ok(message)) => self.take(&record(&message)),
+                Some(Err(error)) => return self.count(&error),
+                None => return,
+            }
+            wait = Duration::ZERO;
+        }
+    }
+
+    fn take(&mut self, record: &Record<'_>) {
+        if self.shared.version() != self.seen {
+            let before = self.filling.epoch(record.partition);
+            self.follow();
+            // The record was polled before the seek that began the new epoch, so the seek brings it again.
+            if before.is_some() && before != self.filling.epoch(record.partition) {
+                return;
+            }
+        }
+        self.filling.push(record, Instant::now);
+    }
+
+    /// How long a poll may wait: until the batch is due.
+    fn wait(&self) -> Duration {
+        let due = self.filling.time_left(Instant::now()).unwrap_or(POLL);
+        // librdkafka counts milliseconds: a shorter wait would be none, and the loop would spin.
+        due.clamp(Duration::from_millis(1), POLL)
+    }
+
+    fn hand_over(&mut self) {
+        let now = Instant::now();
+        let due = self.filling.time_left(now).is_some_and(|left| left.is_zero());
+        if due || self.filling.is_full() || self.shared.buffer.is_full() {
+            self.close_batch();
+        }
+        while let Some(batch) = self.waiting.pop_front() {
+            match self.batches.try_send(batch) {
+                Ok(()) => {}
+                Err(TrySendError::Full(batch) | TrySendError::Closed(batch)) => {
+                    self.waiting.push_front(batch);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ends the batch under way and enters its spans into the ledger; what is stale by now is dropped there.
+    fn close_batch(&mut self) {
+        let read = self.filling.age(Instant::now());
+        let Some((arena, mut spans)) = self.filling.close() else {
+            return;
+        };
+        let mut state = self.shared.lock();
+        spans.retain(|filled| state.ledger.deliver(&filled.span));
+        drop(state);
+        if spans.is_empty() {
+            return;
+        }
+        self.shared
+            .metrics
+            .bus()
+            .step("kafka_read")
+            .observe(read.as_secs_f64());
+        for Filled { span, bytes } in &spans {
+            self.shared
+                .metrics
+                .partition(span.partition)
+                .polled(span.records, *bytes);
+        }
+        let spans = spans.into_iter().map(|filled| filled.span).collect();
+        self.waiting
+            .push_back(RecordBatch::new(arena, spans, Arc::clone(&self.shared.buffer)));
+    }
+
+    /// Takes note of a changed assignment, and seeks where an epoch is new.
+    fn follow(&mut self) {
+        if self.shared.version() == self.seen && !self.filling.waits_for_seek() {
+            return;
+        }
+        self.close_batch();
+        let (version, views) = self.shared.views();
+        let seeks = self.filling.follow(&views);
+        let held = |partition: &i32| self.assigned.iter().any(|view| view.partition == *partition);
+        // librdkafka may remember that a partition was paused under an earlier assignment.
+        let new: Vec<i32> = views
+            .iter()
+            .map(|view| view.partition)
+            .filter(|number| !held(number))
+            .collect();
+        self.paused
+            .retain(|partition| views.iter().any(|view| view.partition == *partition));
+        self.paused.extend(new);
+        self.seen = version;
+        self.assigned = views;
+        self.seek(&seeks);
+        self.pause_or_resume();
+    }
+
+    fn seek(&mut self, seeks: &[(i32, i64)]) {
+        if seeks.is_empty() {
+            return;
+        }
+        match self
+            .client
+            .seek_partitions(topic_list(&self.shared.options.topic, seeks), SEEK_TIMEOUT)
+        {
+            Ok(results) => {
+                for result in results.elements() {
+                    match (
+                        result.error(),
+                        seeks
+                            .iter()
+                            .find(|(partition, _)| *partition == result.partition()),
+                    ) {
+                        (Ok(()), Some(&(partition, offset))) => self.filling.sought(partition, offset),
+                        (error, _) => {
+                            tracing::warn!(partition = result.partition(), ?error, "seek is due again")
+                        }
+                    }
+                }
+            }
+            Err(error) => self.count(&error),
+        }
+    }
+
+    /// Pauses what is not wanted now and resumes what is.
+    fn pause_or_resume(&mut self) {
+        let buffer = &self.shared.buffer;
+        self.full = !self.waiting.is_empty() || buffer.is_full() || (self.full && !buffer.has_drained());
+        let all = self.full || !self.shared.lock().pauses.is_empty();
+        let wanted = |view: &&View| all || view.stopped;
+        let target: BTreeSet<i32> = self
+            .assigned
+            .iter()
+            .filter(wanted)
+            .map(|view| view.partition)
+            .collect();
+        if target == self.paused {
+            return;
+        }
+        let topic = &self.shared.options.topic;
+        let list = |partitions: &BTreeSet<i32>, other: &BTreeSet<i32>| {
+            let partitions: Vec<_> = partitions.difference(other).map(|&number| (number, 0)).collect();
+            topic_list(topic, &partitions)
+        };
+        let paused = self.client.pause(&list(&target, &self.paused));
+        let resumed = self.client.resume(&list(&self.paused, &target));
+        match paused.and(resumed) {
+            Ok(()) => {
+                self.shared.lock().paused.clone_from(&target);
+                self.paused = target;
+            }
+            Err(error) => self.count(&error),
+        }
+    }
+
+    /// The one place that commits while partitions are held: what the ledger says is done without a gap.
+    fn commit_when_due(&mut self) {
+        if self.committed_at.elapsed() < COMMIT_EVERY {
+            return;
+        }
+        self.committed_at = Instant::now();
+        let due = self.shared.lock().ledger.take_commits();
+        if due.is_empty() {
+            return;
+        }
+        self.client.context().commit_sent();
+        if let Err(error) = self
+            .client
+            .commit(&topic_list(&self.shared.options.topic, &due), CommitMode::Async)
+        {
+            self.shared.metrics.errors(ConsumerError::OffsetCommit).inc();
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "offsets were not committed"
+            );
+            let mut state = self.shared.lock();
+            due.iter()
+                .for_each(|&(partition, _)| state.ledger.refuse(partition));
+        }
+    }
+
+    /// Leaves the group: dropping the client revokes every partition, which waits for begun work and commits.
+    fn leave(self) {
+        self.shared.clear_client();
+        drop((self.waiting, self.batches));
+        let mut client = self.client;
+        // Whoever asks the client something just now has it a little longer, and rebalances must be served.
+        while let Err(shared) = Arc::try_unwrap(client) {
+            client = shared;
+            drop(client.poll(POLL));
+        }
+    }
+
+    fn count(&mut self, error: &KafkaError) {
+        let Some(reason) = reason(error) else { return };
+        self.shared.metrics.errors(reason).inc();
+        self.dead = matches!(error, KafkaError::MessageConsumptionFatal(_));
+        tracing::warn!(
+            topic = self.shared.options.topic,
+            fatal = self.dead,
+            error = error as &dyn std::error::Error,
+            "consuming failed"
+        );
+    }
+}
+
+/// What an error counts as; the end of a partition is none.
+fn reason(error: &KafkaError) -> Option<ConsumerError> {
+    if matches!(error, KafkaError::PartitionEOF(_)) {
+        return None;
+    }
+    Some(match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::Authentication,
+        ) => ConsumerError::Auth,
+        Some(RDKafkaErrorCode::PollExceeded) => ConsumerError::Rebalance,
+        _ => ConsumerError::Fetch,
+    })
+}
+
+fn record<'m>(message: &'m BorrowedMessage<'_>) -> Record<'m> {
+    Record {
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key(),
+        payload: message.payload().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,212 @@
+//! Elects one process: the owner of partition 0 of `generations` in a consumer group of its own.
+//!
+//! It serves liveness only. A process that was stopped and continued may believe itself elected for a moment
+//! beside its successor, so what the elected do must stay correct with two of them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::KafkaError,
+};
+use tokio::sync::watch;
+
+use crate::{
+    args::KafkaArgs,
+    metrics::{BusMetrics, ConsumerError, GroupMetrics, RebalanceKind},
+};
+
+/// The partition whose owner is elected.
+const PARTITION: i32 = 0;
+/// Longest wait for an event of the group.
+const POLL: Duration = Duration::from_millis(100);
+/// How long one who resigned stays away: longer than a rebalance, so that another is elected meanwhile.
+const AWAY: Duration = Duration::from_secs(15);
+
+/// A process that stands for election. Dropping it leaves the group.
+#[derive(Debug)]
+pub struct Candidate {
+    wishes: Arc<Wishes>,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
+    resign: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Candidate {
+    /// Hands over: leaves the group, and stands again after 15 s. Without another candidate nobody is elected
+    /// meanwhile.
+    pub fn resign(&self) {
+        self.wishes.resign.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Candidate {
+    fn drop(&mut self) {
+        self.wishes.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Stands for election; the receiver says whether this process is elected, false at first. Its sender is gone
+/// when the client has died or the candidate was dropped.
+///
+/// # Errors
+/// The client cannot be created from its settings, or the thread cannot be started.
+pub fn elect(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<(Candidate, watch::Receiver<bool>)> {
+    let topics = kafka.topics();
+    let (group, topic) = (topics.group("flipper"), topics.generations());
+    let (elected, is_elected) = watch::channel(false);
+    let metrics = metrics.group(&group, &topic);
+    let mut config = kafka.group_config(&group);
+    // The partition is owned, not read.
+    config
+        .set("queued.max.messages.kbytes", "64")
+        .set("fetch.wait.max.ms", "500");
+    let context = Ballot {
+        elected,
+        metrics: metrics.clone(),
+    };
+    let client: BaseConsumer<Ballot> = config
+        .create_with_context(context)
+        .context("creating the candidate")?;
+    let wishes = Arc::new(Wishes::default());
+    let thread = Thread {
+        client,
+        topic,
+        metrics,
+        wishes: Arc::clone(&wishes),
+        stands_again: None,
+    };
+    thread.stand()?;
+    std::thread::Builder::new()
+        .name("kafka-election".to_owned())
+        .spawn(move || thread.run())
+        .context("starting the candidate's thread")?;
+    Ok((Candidate { wishes }, is_elected))
+}
+
+/// Turns rebalances into the result of the election.
+struct Ballot {
+    elected: watch::Sender<bool>,
+    metrics: GroupMetrics,
+}
+
+impl Ballot {
+    fn set(&self, elected: bool) {
+        if self.elected.send_replace(elected) != elected {
+            tracing::info!(elected, "the election has changed");
+        }
+    }
+}
+
+impl ClientContext for Ballot {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            reason,
+            "librdkafka reports an error"
+        );
+    }
+}
+
+impl ConsumerContext for Ballot {
+    fn pre_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(list) => {
+                let lost = client.assignment_lost();
+                let kind = if lost {
+                    RebalanceKind::Lost
+                } else {
+                    RebalanceKind::Revoke
+                };
+                self.metrics.bus().rebalances(kind).inc();
+                if decides(list) {
+                    self.set(false);
+                }
+            }
+            Rebalance::Assign(_) => self.metrics.bus().rebalances(RebalanceKind::Assign).inc(),
+            Rebalance::Error(_) => self.metrics.errors(ConsumerError::Rebalance).inc(),
+        }
+    }
+
+    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Assign(list) = rebalance else {
+            return;
+        };
+        if let Err(error) = client.pause(list) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the election's partition is read in vain"
+            );
+        }
+        if decides(list) {
+            self.set(true);
+        }
+    }
+}
+
+fn decides(list: &TopicPartitionList) -> bool {
+    list.elements()
+        .iter()
+        .any(|element| element.partition() == PARTITION)
+}
+
+struct Thread {
+    client: BaseConsumer<Ballot>,
+    topic: String,
+    metrics: GroupMetrics,
+    wishes: Arc<Wishes>,
+    /// When one who resigned stands again.
+    stands_again: Option<Instant>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while !self.wishes.stop.load(Ordering::Acquire) {
+            match self.client.poll(POLL) {
+                Some(Err(KafkaError::PartitionEOF(_)) | Ok(_)) | None => {}
+                Some(Err(error)) => {
+                    self.metrics.errors(ConsumerError::Fetch).inc();
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the election's group failed"
+                    );
+                    if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+                        break;
+                    }
+                }
+            }
+            if let Err(error) = self.follow_wishes() {
+                tracing::warn!("standing for election failed: {error:#}");
+            }
+        }
+        // What the thread knows last is that it leaves, whatever the group's answer.
+        self.client.context().set(false);
+    }
+
+    fn follow_wishes(&mut self) -> anyhow::Result<()> {
+        if self.wishes.resign.swap(false, Ordering::AcqRel) {
+            self.client.unsubscribe();
+            self.stands_again = Some(Instant::now() + AWAY);
+        }
+        if self.stands_again.is_some_and(|moment| Instant::now() >= moment) {
+            self.stand()?;
+            self.stands_again = None;
+        }
+        Ok(())
+    }
+
+    fn stand(&self) -> anyhow::Result<()> {
+        self.client.subscribe(&[&self.topic]).context("subscribing")
+    }
+}

@@ -1,0 +1,91 @@
+use prometheus::Registry;
+
+use super::{report::Subject, verdict::Sight, *};
+use crate::metrics::Registrar;
+
+fn health() -> Health {
+    let metrics = BusMetrics::register(&Registrar::new(&Registry::new(), "ingestor")).unwrap();
+    Health::new(metrics)
+}
+
+fn subject(joined: bool, committed: i64) -> Subject {
+    let sight = Sight {
+        committed: Some(committed),
+        caught_up: false,
+        excused: false,
+    };
+    Subject {
+        group: "group".to_owned(),
+        topic: "topic".to_owned(),
+        stuck_after: Duration::ZERO,
+        joined,
+        partitions: vec![(0, sight)],
+    }
+}
+
+#[test]
+fn the_start_is_over_when_every_group_is_joined() {
+    let health = health();
+    assert!(health.started().is_err());
+    health.judge(&[subject(false, 1)], true);
+    assert!(health.started().is_err());
+    health.judge(&[subject(true, 1)], true);
+    assert_eq!(health.started(), Ok(()));
+    health.judge(&[subject(false, 2)], false);
+    assert_eq!(health.started(), Ok(()));
+}
+
+#[test]
+fn a_stuck_partition_fails_liveness_and_is_counted() {
+    let health = health();
+    health.judge(&[subject(true, 1)], true);
+    assert_eq!(health.live(), Ok(()));
+    health.judge(&[subject(true, 1)], true);
+    assert_eq!(health.live(), Err(vec!["topic[0] is stuck in group".to_owned()]));
+    assert_eq!(health.0.metrics.health_failures(Check::Progress).get(), 1);
+    assert!(health.0.metrics.health_status(Check::Progress).get().abs() < f64::EPSILON);
+    health.judge(&[subject(true, 2)], true);
+    assert_eq!(health.live(), Ok(()));
+}
+
+#[test]
+fn a_revoked_partition_starts_fresh_when_it_comes_back() {
+    let health = health();
+    health.judge(&[subject(true, 1)], true);
+    health.judge(&[], true);
+    health.judge(&[subject(true, 1)], true);
+    assert_eq!(health.live(), Ok(()));
+}
+
+#[test]
+fn a_broker_that_is_away_for_a_moment_fails_nothing() {
+    let health = health();
+    health.judge(&[], false);
+    assert_eq!(health.live(), Ok(()));
+    assert_eq!(health.ready(), Ok(()));
+}
+
+#[test]
+fn readiness_needs_its_conditions_and_signs_of_life() {
+    let health = health();
+    health.set_ready("zones are read", false);
+    health.require(Check::Redis);
+    let reasons = health.ready().unwrap_err();
+    assert_eq!(
+        reasons,
+        ["not yet: zones are read", "redis has not answered for 30 s"]
+    );
+    health.set_ready("zones are read", true);
+    health.alive(Check::Redis);
+    assert_eq!(health.ready(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_process_that_drains_is_not_ready() {
+    let health = health();
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    health.clone().run(shutdown).await.unwrap();
+    assert_eq!(health.ready(), Err(vec!["shutting down".to_owned()]));
+    assert_eq!(health.live(), Ok(()));
+}

@@ -1,0 +1,229 @@
+//! Follows a compacted topic: every partition from its beginning, then live, without a consumer group.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use rdkafka::{
+    ClientContext, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::KafkaError,
+    message::BorrowedMessage,
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    args::KafkaArgs,
+    metrics::{BusMetrics, ConsumerError, GroupMetrics},
+    offsets,
+};
+
+/// Events in the channel at most; the thread waits when it is full, since no group expects it to poll.
+const CHANNEL_EVENTS: usize = 1024;
+/// Longest wait for a record, and so for the end of the follower to be noticed.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A record of the followed topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its Kafka timestamp, Unix milliseconds; 0 when there is none.
+    pub timestamp_ms: i64,
+    /// Its key, empty when there is none.
+    pub key: Vec<u8>,
+    /// Its value; nothing where the key was deleted.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What a follower reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// A record, in the order of its partition.
+    Record(LogRecord),
+    /// Comes once: everything that the topic held when the follower started has been handed over.
+    CaughtUp,
+}
+
+/// Keeps the following thread alive; dropping it ends the thread and the receiver's events.
+#[derive(Debug)]
+pub struct Follower {
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Follows `topic`. A record may come twice after a broker's fault, so reading one must be idempotent.
+///
+/// The receiver ends when the follower is dropped or its client has died.
+///
+/// # Errors
+/// The client cannot be created from its settings, or the thread cannot be started. A broker that does not
+/// answer, or a topic that does not exist yet, is no error: the thread goes on trying.
+pub fn follow(
+    kafka: &KafkaArgs,
+    topic: &str,
+    metrics: BusMetrics,
+) -> anyhow::Result<(Follower, mpsc::Receiver<LogEvent>)> {
+    let group = kafka.topics().group("log");
+    let mut config = kafka.reader_config(&group);
+    // The flip protocol waits for records it has just written: a broker must not hold them back to fill a fetch.
+    config
+        .set("fetch.min.bytes", "1")
+        .set("fetch.wait.max.ms", "500")
+        .set("queued.max.messages.kbytes", "16384");
+    let client = config
+        .create_with_context(Quiet)
+        .context("creating the Kafka log reader")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (events, receiver) = mpsc::channel(CHANNEL_EVENTS);
+    let reader = Reader {
+        client,
+        topic: topic.to_owned(),
+        metrics: metrics.group(&group, topic),
+        stop: Arc::clone(&stop),
+        events,
+        behind: BTreeMap::new(),
+    };
+    std::thread::Builder::new()
+        .name("kafka-log".to_owned())
+        .spawn(move || reader.run())
+        .context("starting the log reader's thread")?;
+    Ok((Follower { stop }, receiver))
+}
+
+/// Leaves errors to `poll`, which returns them as well.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            reason,
+            "librdkafka reports an error"
+        );
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// Why a reader ends: nobody wants its events any more, or its client has died.
+struct Ended;
+
+struct Reader {
+    client: BaseConsumer<Quiet>,
+    topic: String,
+    metrics: GroupMetrics,
+    stop: Arc<AtomicBool>,
+    events: mpsc::Sender<LogEvent>,
+    /// Partitions that are not read to the end they had at the start, and that end.
+    behind: BTreeMap<i32, i64>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        while !self.is_stopped() {
+            match self.start() {
+                Ok(()) => break,
+                Err(error) => {
+                    self.metrics.errors(ConsumerError::Fetch).inc();
+                    tracing::warn!(topic = self.topic, "the log cannot be read yet: {error:#}");
+                    // Serves the client's events, and is the pause until the next attempt.
+                    drop(self.client.poll(POLL));
+                }
+            }
+        }
+        while !self.is_stopped() {
+            if self.step().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Notes the ends and begins to read every partition.
+    fn start(&mut self) -> anyhow::Result<()> {
+        let partitions = offsets::partitions(&self.client, &self.topic)?;
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let mut behind = BTreeMap::new();
+        for partition in partitions {
+            let (_, low, high) = offsets::watermark(&self.client, &self.topic, partition)?;
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(low))?;
+            behind.insert(partition, high);
+        }
+        self.client.assign(&list).context("assigning partitions")?;
+        self.behind = behind;
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Ended> {
+        match self.client.poll(POLL) {
+            None => Ok(()),
+            Some(Ok(message)) => {
+                let record = record(&message);
+                let (partition, next) = (record.partition, record.offset + 1);
+                drop(message);
+                self.send(LogEvent::Record(record))?;
+                self.reached(partition, next)
+            }
+            // The end counts even where no record stands before it: removed by compaction, or none written yet.
+            Some(Err(KafkaError::PartitionEOF(partition))) => self.reached(partition, i64::MAX),
+            Some(Err(error)) => self.failed(&error),
+        }
+    }
+
+    fn reached(&mut self, partition: i32, next: i64) -> Result<(), Ended> {
+        if self.behind.get(&partition).is_none_or(|&end| next < end) {
+            return Ok(());
+        }
+        self.behind.remove(&partition);
+        if self.behind.is_empty() {
+            self.send(LogEvent::CaughtUp)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn send(&self, event: LogEvent) -> Result<(), Ended> {
+        self.events.blocking_send(event).map_err(|_| Ended)
+    }
+
+    fn failed(&self, error: &KafkaError) -> Result<(), Ended> {
+        self.metrics.errors(ConsumerError::Fetch).inc();
+        tracing::warn!(
+            topic = self.topic,
+            error = error as &dyn std::error::Error,
+            "reading the log failed"
+        );
+        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+            Err(Ended)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.events.is_closed()
+    }
+}
+
+fn record(message: &BorrowedMessage<'_>) -> LogRecord {
+    LogRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().unwrap_or_default().to_vec(),
+        value: message.payload().map(<[u8]>::to_vec),
+    }
+}

@@ -1,0 +1,160 @@
+//! Metric families with a fixed number of labels, and the registrar that makes them.
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    core::Collector,
+};
+
+/// Makes families on one registry; every name gets the prefix `crawlerhints_`.
+#[derive(Clone, Debug)]
+pub struct Registrar {
+    registry: Registry,
+    service: &'static str,
+}
+
+impl Registrar {
+    /// Registers on `registry` for the service of this name (`ingestor`, `flipper`, `dispatcher`).
+    pub fn new(registry: &Registry, service: &'static str) -> Self {
+        Self {
+            registry: registry.clone(),
+            service,
+        }
+    }
+
+    /// The service's name. No metric carries it: the scrape adds it.
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// The registry behind it.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A family of counters; `name` ends in `_total`.
+    ///
+    /// # Errors
+    /// The name is taken or malformed.
+    pub fn counter<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+    ) -> prometheus::Result<CounterFamily<N>> {
+        let family = IntCounterVec::new(Opts::new(full(name), help), &labels)?;
+        self.register(&family)?;
+        Ok(CounterFamily(family))
+    }
+
+    /// A family of gauges.
+    ///
+    /// # Errors
+    /// The name is taken or malformed.
+    pub fn gauge<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+    ) -> prometheus::Result<GaugeFamily<N>> {
+        let family = GaugeVec::new(Opts::new(full(name), help), &labels)?;
+        self.register(&family)?;
+        Ok(GaugeFamily(family))
+    }
+
+    /// A family of histograms with these upper bounds.
+    ///
+    /// # Errors
+    /// The name is taken or malformed, or the bounds do not grow.
+    pub fn histogram<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramFamily<N>> {
+        let options = HistogramOpts::new(full(name), help).buckets(buckets.to_vec());
+        let family = HistogramVec::new(options, &labels)?;
+        self.register(&family)?;
+        Ok(HistogramFamily(family))
+    }
+
+    fn register<C: Collector + Clone + 'static>(&self, collector: &C) -> prometheus::Result<()> {
+        self.registry.register(Box::new(collector.clone()))
+    }
+}
+
+fn full(name: &str) -> String {
+    format!("crawlerhints_{name}")
+}
+
+/// Counters that differ in `N` labels.
+#[derive(Clone, Debug)]
+pub struct CounterFamily<const N: usize>(IntCounterVec);
+
+impl<const N: usize> CounterFamily<N> {
+    /// The counter of these label values, created at 0 on first use. Worth keeping on a hot path.
+    #[must_use = "the counter is only looked up, not counted"]
+    pub fn with(&self, values: [&str; N]) -> IntCounter {
+        self.0.with_label_values(&values)
+    }
+}
+
+/// Gauges that differ in `N` labels.
+#[derive(Clone, Debug)]
+pub struct GaugeFamily<const N: usize>(GaugeVec);
+
+impl<const N: usize> GaugeFamily<N> {
+    /// The gauge of these label values, created at 0 on first use.
+    #[must_use = "the gauge is only looked up, not set"]
+    pub fn with(&self, values: [&str; N]) -> Gauge {
+        self.0.with_label_values(&values)
+    }
+
+    /// Stops exporting the gauge of these label values.
+    pub fn remove(&self, values: [&str; N]) {
+        // An error only says that there was no such gauge, which is what the caller wants.
+        drop(self.0.remove_label_values(&values));
+    }
+}
+
+/// Histograms that differ in `N` labels.
+#[derive(Clone, Debug)]
+pub struct HistogramFamily<const N: usize>(HistogramVec);
+
+impl<const N: usize> HistogramFamily<N> {
+    /// The histogram of these label values, created empty on first use.
+    #[must_use = "the histogram is only looked up, nothing is observed"]
+    pub fn with(&self, values: [&str; N]) -> Histogram {
+        self.0.with_label_values(&values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_the_prefix_and_a_looked_up_counter_is_exported_at_zero() {
+        let registry = Registry::new();
+        let registrar = Registrar::new(&registry, "ingestor");
+        let family = registrar
+            .counter("ingestor_records_total", "records", ["outcome"])
+            .unwrap();
+        assert_eq!(family.with(["accepted"]).get(), 0);
+        let gathered = registry.gather();
+        assert_eq!(gathered[0].name(), "crawlerhints_ingestor_records_total");
+    }
+
+    #[test]
+    fn a_removed_gauge_is_exported_no_longer() {
+        let registry = Registry::new();
+        let family = Registrar::new(&registry, "ingestor")
+            .gauge("lag", "lag", ["partition"])
+            .unwrap();
+        family.with(["0"]).set(1.0);
+        family.with(["1"]).set(1.0);
+        family.remove(["0"]);
+        family.remove(["7"]);
+        assert_eq!(registry.gather()[0].get_metric().len(), 1);
+    }
+}

@@ -1,0 +1,13 @@
+//! Metrics: families whose label count the compiler checks, and those that every service on the bus exports.
+
+mod bus;
+mod family;
+mod group;
+mod names;
+mod topic;
+
+pub use bus::BusMetrics;
+pub use family::{CounterFamily, GaugeFamily, HistogramFamily, Registrar};
+pub use group::{ConsumerError, GroupMetrics};
+pub use names::{Check, ProduceFailure, RebalanceKind, Stage};
+pub(crate) use topic::TopicMetrics;

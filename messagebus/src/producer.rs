@@ -1,0 +1,217 @@
+//! An idempotent producer whose every record ends in a delivery report.
+
+mod failure;
+mod reports;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use rdkafka::{
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
+};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::spawn_blocking,
+};
+
+use crate::{args::KafkaArgs, metrics::BusMetrics};
+use reports::{Report, Reports};
+
+pub use failure::ProduceError;
+
+/// Memory of records handed over and not acknowledged, in units of a kibibyte: a fraction of what librdkafka's
+/// queue takes, so that it is never full.
+const IN_FLIGHT_KIB: u32 = 32 * 1024;
+/// Records handed over and not acknowledged: librdkafka's queue takes ten times as many.
+const IN_FLIGHT_RECORDS: usize = 10_000;
+/// Bounds a question about the cluster.
+const QUESTION: Duration = Duration::from_secs(10);
+
+/// A record to be produced, borrowed until it is handed over.
+#[derive(Clone, Copy, Debug)]
+pub struct OutRecord<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition; chosen by the key when there is none.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: &'a [u8],
+    /// The value; nothing deletes the key from a compacted topic.
+    pub payload: Option<&'a [u8]>,
+    /// Headers, in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// Where a record was persisted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The partition.
+    pub partition: i32,
+    /// The record's offset there.
+    pub offset: i64,
+}
+
+/// An idempotent producer; cheap to clone, all clones are one. Dropping the last gives up what is in flight.
+#[derive(Clone)]
+pub struct Producer {
+    client: Arc<ThreadedProducer<Reports>>,
+    records: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
+}
+
+impl Producer {
+    /// Makes the client. A broker that does not answer is no error: the client goes on trying.
+    ///
+    /// # Errors
+    /// The client cannot be created from its settings.
+    pub fn new(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<Self> {
+        let config = kafka.producer_config();
+        let client = config
+            .create_with_context(Reports::new(metrics))
+            .context("creating the Kafka producer")?;
+        Ok(Self {
+            client: Arc::new(client),
+            records: Arc::new(Semaphore::new(IN_FLIGHT_RECORDS)),
+            memory: Arc::new(Semaphore::new(
+                usize::try_from(IN_FLIGHT_KIB).unwrap_or(usize::MAX),
+            )),
+        })
+    }
+
+    /// Produces a record and waits for its report. Cancelled, the record may have been persisted or not.
+    ///
+    /// # Errors
+    /// See [`ProduceError`], which says what to do next.
+    pub async fn send(&self, record: OutRecord<'_>) -> Result<Delivered, ProduceError> {
+        self.enqueue(record).await?.await
+    }
+
+    /// Hands a record over, once there is room for it, and returns its report to come: many may be in flight.
+    /// Within a partition records keep the order in which they were handed over. Cancel-safe until it returns:
+    /// a cancelled call handed nothing over.
+    ///
+    /// # Errors
+    /// The record was not handed over; see [`ProduceError`].
+    pub async fn enqueue(&self, record: OutRecord<'_>) -> Result<Delivery, ProduceError> {
+        let report = self.reserve(&record).await?;
+        let (report, delivery) = report;
+        let mut base = BaseRecord::with_opaque_to(record.topic, report).key(record.key);
+        base.partition = record.partition;
+        base.payload = record.payload;
+        base.headers = headers(record.headers);
+        match self.client.send(base) {
+            Ok(()) => Ok(delivery),
+            Err((error, base)) => {
+                let error = self
+                    .client
+                    .client()
+                    .context()
+                    .refused(&base.delivery_opaque, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for room, and makes the two ends of the report.
+    async fn reserve(&self, record: &OutRecord<'_>) -> Result<(Box<Report>, Delivery), ProduceError> {
+        let size = record.key.len() + record.payload.map_or(0, <[u8]>::len);
+        // A record larger than everything that may be in flight is sent alone; the broker refuses it.
+        let units = u32::try_from(size / 1024 + 1)
+            .unwrap_or(u32::MAX)
+            .min(IN_FLIGHT_KIB);
+        let records = Arc::clone(&self.records).acquire_owned();
+        let closed = |_| ProduceError::closed();
+        let room = (
+            records.await.map_err(closed)?,
+            Arc::clone(&self.memory).acquire_many_owned(units),
+        );
+        let room = (room.0, room.1.await.map_err(closed)?);
+        let (answer, delivery) = oneshot::channel();
+        let topic = self.client.client().context().topic(record.topic);
+        Ok((
+            Box::new(Report {
+                answer,
+                topic,
+                started: Instant::now(),
+                _room: room,
+            }),
+            Delivery(delivery),
+        ))
+    }
+
+    /// Number of partitions of a topic.
+    ///
+    /// # Errors
+    /// No broker answered in time, or the topic does not exist.
+    pub async fn partition_count(&self, topic: &str) -> anyhow::Result<i32> {
+        let (client, name) = (Arc::clone(&self.client), topic.to_owned());
+        let metadata = spawn_blocking(move || client.client().fetch_metadata(Some(&name), QUESTION));
+        let metadata = metadata
+            .await
+            .context("asking for partitions")?
+            .context("asking for partitions")?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let count = found.map_or(0, |found| found.partitions().len());
+        anyhow::ensure!(count > 0, "topic {topic} does not exist");
+        i32::try_from(count).context("counting partitions")
+    }
+
+    /// Waits until every record handed over has its report, or the time is over. False when it was over.
+    pub async fn flush(&self, timeout: Duration) -> bool {
+        let client = Arc::clone(&self.client);
+        matches!(spawn_blocking(move || client.flush(timeout)).await, Ok(Ok(())))
+    }
+
+    /// Asks the brokers for a sign of life. Blocks.
+    pub(crate) fn probe(&self) -> KafkaResult<()> {
+        self.client
+            .client()
+            .fetch_metadata(None, Duration::from_secs(5))
+            .map(drop)
+    }
+
+    /// Whether the client has died, which only a new process mends.
+    pub fn is_dead(&self) -> bool {
+        self.client.client().fatal_error().is_some()
+    }
+}
+
+/// The report of a record, to come. Dropping it does not take the record back.
+#[derive(Debug)]
+#[must_use = "a record is persisted only once its report says so"]
+pub struct Delivery(oneshot::Receiver<Result<Delivered, ProduceError>>);
+
+impl Future for Delivery {
+    type Output = Result<Delivered, ProduceError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let report = ready!(Pin::new(&mut self.0).poll(context));
+        // The client was dropped with the record in flight.
+        Poll::Ready(report.unwrap_or_else(|_| {
+            Err(ProduceError::Unknown {
+                source: KafkaError::MessageProduction(RDKafkaErrorCode::PurgeInflight),
+            })
+        }))
+    }
+}
+
+fn headers(headers: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
+    if headers.is_empty() {
+        return None;
+    }
+    let new = OwnedHeaders::new_with_capacity(headers.len());
+    Some(headers.iter().fold(new, |all, &(key, value)| {
+        all.insert(Header {
+            key,
+            value: Some(value),
+        })
+    }))
+}

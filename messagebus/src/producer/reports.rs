@@ -1,0 +1,109 @@
+//! Delivery reports, on the client's own thread.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientContext, Message, Statistics,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{DeliveryResult, NoCustomPartitioner, ProducerContext},
+};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{Delivered, ProduceError};
+use crate::metrics::{BusMetrics, TopicMetrics};
+
+/// What travels with a record until its report.
+pub(super) struct Report {
+    pub(super) answer: oneshot::Sender<Result<Delivered, ProduceError>>,
+    pub(super) topic: Arc<TopicMetrics>,
+    pub(super) started: Instant,
+    /// The room it takes, given back with the report.
+    pub(super) _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+pub(super) struct Reports {
+    metrics: BusMetrics,
+    topics: Mutex<HashMap<String, Arc<TopicMetrics>>>,
+    dead: AtomicBool,
+}
+
+impl Reports {
+    pub(super) fn new(metrics: BusMetrics) -> Self {
+        Self {
+            metrics,
+            topics: Mutex::new(HashMap::new()),
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    /// The metrics of a topic, with every failure at 0 from its first record on.
+    pub(super) fn topic(&self, topic: &str) -> Arc<TopicMetrics> {
+        let mut topics = self.topics.lock();
+        if let Some(known) = topics.get(topic) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(self.metrics.topic(topic));
+        topics.insert(topic.to_owned(), Arc::clone(&new));
+        new
+    }
+
+    /// Counts a failure and says what it means.
+    pub(super) fn refused(&self, report: &Report, error: &KafkaError) -> ProduceError {
+        let error = ProduceError::classify(error.clone(), self.dead.load(Ordering::Acquire));
+        report.topic.failed(error.reason());
+        error
+    }
+}
+
+impl ClientContext for Reports {
+    #[expect(clippy::cast_precision_loss, reason = "fewer records than 2^52")]
+    fn stats(&self, statistics: Statistics) {
+        self.metrics.producer_queue().set(statistics.msg_cnt as f64);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.dead.store(true, Ordering::Release);
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                reason,
+                "the Kafka producer has died"
+            );
+        } else {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                reason,
+                "the Kafka producer has trouble"
+            );
+        }
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Reports {
+    type DeliveryOpaque = Box<Report>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, report: Box<Report>) {
+        let outcome = match result {
+            Ok(message) => {
+                report
+                    .topic
+                    .delivered(message.partition(), report.started.elapsed());
+                Ok(Delivered {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                })
+            }
+            Err((error, _)) => Err(self.refused(&report, error)),
+        };
+        // Nobody may be waiting for it, which is the caller's choice.
+        drop(report.answer.send(outcome));
+    }
+}
