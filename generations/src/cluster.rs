@@ -111,24 +111,6 @@ impl Cluster {
         self.shared.wanted.notify_one();
     }
 
-    /// Number of keys in the cluster's masters.
-    ///
-    /// # Errors
-    /// A master that did not answer, or slots without one.
-    pub async fn key_count(&self) -> anyhow::Result<u64> {
-        let map = self.topology();
-        anyhow::ensure!(map.is_covered(), "slots of {} have no owner", self.name());
-        let mut keys = 0;
-        for owner in map.owners() {
-            let node = self.node(&owner.address);
-            match node.call(Command::DbSize, cmd("DBSIZE")).await? {
-                Value::Int(count) => keys += u64::try_from(count).unwrap_or(0),
-                _ => return Err(node.malformed().into()),
-            }
-        }
-        Ok(keys)
-    }
-
     pub(crate) fn connector(&self) -> &Connector {
         &self.shared.connector
     }

@@ -54,7 +54,7 @@ pub struct PageKey {
 /// The draining side of one cluster; cheap to clone. Verbs on different slots may run at once.
 #[derive(Clone, Debug)]
 pub struct Drain {
-    pub(crate) cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl Drain {
@@ -62,6 +62,12 @@ impl Drain {
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
         Self { cluster }
+    }
+
+    /// The cluster that is drained.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// The slots that hold keys at their owners, ascending.

@@ -15,6 +15,8 @@ pub struct Info {
     pub used_memory: u64,
     /// Bytes allowed; 0 is no limit.
     pub maxmemory: u64,
+    /// Keys it holds.
+    pub keys: u64,
 }
 
 impl Info {
@@ -32,6 +34,7 @@ impl Info {
             evicted_keys: field("evicted_keys")?.parse().ok()?,
             used_memory: field("used_memory")?.parse().ok()?,
             maxmemory: field("maxmemory")?.parse().ok()?,
+            keys: field("db0").map_or(Some(0), keys_of)?,
         })
     }
 
@@ -50,13 +53,19 @@ impl Info {
     }
 }
 
+/// The count in `keys=3,expires=0,avg_ttl=0`; the line is missing where there are none.
+fn keys_of(database: &str) -> Option<u64> {
+    database.strip_prefix("keys=")?.split(',').next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const TEXT: &str = "# Server\r\nrun_id:abc\r\n\r\n# Memory\r\nused_memory:75\r\nused_memory_human:75B\r\n\
                         maxmemory:100\r\nmaxmemory_human:100B\r\n# Stats\r\nevicted_keys:3\r\n\
-                        # Replication\r\nrole:master\r\nmaster_replid:def\r\nmaster_replid2:000\r\n";
+                        # Replication\r\nrole:master\r\nmaster_replid:def\r\nmaster_replid2:000\r\n\
+                        # Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n";
 
     #[test]
     fn the_fields_of_the_protocol_are_read() {
@@ -65,7 +74,8 @@ mod tests {
             (info.run_id.as_str(), info.replication_id.as_str()),
             ("abc", "def")
         );
-        assert_eq!((info.is_master, info.evicted_keys), (true, 3));
+        assert_eq!((info.is_master, info.evicted_keys, info.keys), (true, 3, 7));
+        assert_eq!(Info::parse(&TEXT.replace("db0:keys=7", "x")).unwrap().keys, 0);
         assert!((info.memory_share() - 0.75).abs() < 1e-9);
     }
 

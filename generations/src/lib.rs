@@ -1,5 +1,5 @@
 //! The two Redis clusters that take turns as one rolling buffer: key names, the sharded writer, the slot-wise
-//! drain.
+//! drain, and the flip [`protocol`] that decides what is written, drained and settled when.
 
 mod address;
 mod args;
@@ -18,6 +18,7 @@ mod key;
 mod metrics;
 mod node;
 mod pool;
+pub mod protocol;
 mod redirect;
 mod resp;
 mod routes;
@@ -47,4 +48,4 @@ pub use survey::{NodeStatus, Survey};
 pub use topology::{ClusterNode, Topology};
 pub use unlink::UnlinkAnswer;
 pub use value::AgeValue;
-pub use writer::{NoRoom, Stage, Writer};
+pub use writer::{NoRoom, RedisWriter, Stage};

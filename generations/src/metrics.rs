@@ -24,13 +24,11 @@ pub enum Command {
     Unlink,
     /// `CLUSTER NODES`, with `INFO` where both are asked.
     Nodes,
-    /// `DBSIZE`.
-    DbSize,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Set,
         Self::AskingSet,
         Self::CountKeysInSlot,
@@ -38,7 +36,6 @@ impl Command {
         Self::Mget,
         Self::Unlink,
         Self::Nodes,
-        Self::DbSize,
     ];
 
     /// Value of the metric label `command`.
@@ -52,7 +49,6 @@ impl Command {
             Self::Mget => "mget",
             Self::Unlink => "unlink",
             Self::Nodes => "nodes",
-            Self::DbSize => "dbsize",
         }
     }
 }

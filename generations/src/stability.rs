@@ -43,9 +43,9 @@ impl Drain {
     /// # Errors
     /// A master that did not answer, or a slot without an owner.
     pub async fn stability(&self) -> Result<Stability, DrainError> {
-        let known = self.cluster.topology();
+        let known = self.cluster().topology();
         // Without a fresh map the masters known from before are asked, and tell or do not answer.
-        let map = self.cluster.refresh(known.version).await.unwrap_or(known);
+        let map = self.cluster().refresh(known.version).await.unwrap_or(known);
         let before = self.views(&map).await?;
         let filled = self.count_by(&map).await?;
         let after = self.views(&map).await?;
@@ -65,7 +65,7 @@ impl Drain {
     async fn views(&self, map: &Topology) -> Result<Vec<View>, NodeError> {
         try_join_all(
             map.masters()
-                .map(|master| view_of(self.cluster.node(&master.address))),
+                .map(|master| view_of(self.cluster().node(&master.address))),
         )
         .await
     }

@@ -1,6 +1,7 @@
 //! Asks every node of a cluster who and how it is.
 
 use futures_util::future::join_all;
+use hint_schema::generation_event::{NodeSeen, Role};
 use redis::{Pipeline, Value};
 
 use crate::address::Address;
@@ -8,6 +9,7 @@ use crate::cluster::{Cluster, read_view};
 use crate::info::Info;
 use crate::metrics::Command;
 use crate::node::NodeError;
+use crate::protocol::ClusterView;
 
 /// A node that answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,16 +29,56 @@ pub struct Survey {
     pub nodes: Vec<NodeStatus>,
     /// Ids of the nodes that own slots, answering or not.
     pub owners: Vec<String>,
-    /// Every slot has an owner and each of them answered. GENERATIONS.md calls anything else unreachable.
+    /// Every slot has an owner and each of them answered; anything else counts as unreachable.
     pub is_reachable: bool,
 }
+
+/// Share of its maxmemory above which a master is under pressure.
+const PRESSURE: f64 = 0.7;
 
 impl Survey {
     /// The largest share of its maxmemory that a master uses; 0 where none has a limit.
     #[must_use]
     pub fn memory_share(&self) -> f64 {
-        let masters = self.nodes.iter().filter(|node| node.info.is_master);
-        masters.map(|node| node.info.memory_share()).fold(0.0, f64::max)
+        self.masters()
+            .map(|node| node.info.memory_share())
+            .fold(0.0, f64::max)
+    }
+
+    /// What the flip protocol wants to know of it.
+    #[must_use]
+    pub fn view(&self) -> ClusterView {
+        ClusterView {
+            reachable: self.is_reachable,
+            under_pressure: self.memory_share() > PRESSURE,
+            keys: self.masters().map(|node| node.info.keys).sum(),
+        }
+    }
+
+    /// The nodes as `Opened` and the books name them.
+    #[must_use]
+    pub fn nodes_seen(&self) -> Vec<NodeSeen> {
+        self.nodes.iter().map(NodeStatus::seen).collect()
+    }
+
+    fn masters(&self) -> impl Iterator<Item = &NodeStatus> {
+        self.nodes.iter().filter(|node| node.info.is_master)
+    }
+}
+
+impl NodeStatus {
+    fn seen(&self) -> NodeSeen {
+        NodeSeen {
+            node_id: self.node_id.clone(),
+            run_id: self.info.run_id.clone(),
+            role: if self.info.is_master {
+                Role::Master
+            } else {
+                Role::Replica
+            },
+            replication_id: self.info.replication_id.clone(),
+            evicted_keys: self.info.evicted_keys,
+        }
     }
 }
 

@@ -31,10 +31,10 @@ impl Drain {
         };
         let mut attempts = 0;
         loop {
-            let map = self.cluster.topology();
+            let map = self.cluster().topology();
             attempts += 1;
             let error = match self.owner(&map, slot) {
-                Ok(owner) => match unlinking.attempt(&self.cluster, &owner).await {
+                Ok(owner) => match unlinking.attempt(self.cluster(), &owner).await {
                     ControlFlow::Break(answer) => return answer,
                     ControlFlow::Continue(error) => error.into(),
                 },

@@ -1,7 +1,7 @@
 //! Writes hints into the two clusters: SETs grouped by master into chunks, each chunk answered on one channel.
 //!
 //! The queues are the one to each connection and the one of answers. Both hold every chunk that may exist, so
-//! neither is ever full; what fills when Redis is slow is the number of chunks at work, and [`Writer::has_room`]
+//! neither is ever full; what fills when Redis is slow is the number of chunks at work, and [`RedisWriter::has_room`]
 //! tells the caller to stop taking records.
 
 use std::collections::HashMap;
@@ -30,14 +30,14 @@ const ROOM_PER_MASTER: usize = 16;
 const ROOM: usize = 32;
 
 /// So many chunks exist that no further one may be begun; cannot happen to a caller that asks
-/// [`Writer::has_room`] before each poll of Kafka.
+/// [`RedisWriter::has_room`] before each poll of Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many chunks are waiting for Redis")]
 pub struct NoRoom;
 
 /// The writing side of both clusters. Dropping it ends its connections.
 #[derive(Debug)]
-pub struct Writer {
+pub struct RedisWriter {
     a: ClusterWriter,
     b: ClusterWriter,
 }
@@ -62,7 +62,7 @@ struct ClusterWriter {
     tasks: JoinSet<()>,
 }
 
-impl Writer {
+impl RedisWriter {
     /// Starts both clusters' connections; within a tokio runtime. Neither has to be reachable yet.
     ///
     /// # Errors

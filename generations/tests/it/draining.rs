@@ -22,7 +22,7 @@ async fn unlink(drain: &Drain, slot: u16, names: &[Vec<u8>]) -> Option<u64> {
 }
 
 /// Reads and unlinks pages until a pass is complete; the names in the order they were read.
-async fn drain_all(drain: &Drain) -> Vec<Vec<u8>> {
+pub(crate) async fn drain_all(drain: &Drain) -> Vec<Vec<u8>> {
     let mut drained = Vec::new();
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {

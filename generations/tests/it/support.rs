@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use generations::{
-    AgeValue, CanonicalParts, ChunkAnswer, Outcome, RedisArgs, RedisMetrics, Writer, encode_name, name_hash,
+    AgeValue, CanonicalParts, ChunkAnswer, Outcome, RedisArgs, RedisMetrics, RedisWriter, encode_name,
+    name_hash,
 };
 use messagebus::clock::BootInstant;
 use tokio::sync::mpsc;
@@ -19,8 +20,12 @@ struct Config {
 }
 
 pub(crate) fn args(cluster: &RedisCluster) -> RedisArgs {
-    let seeds = cluster.seeds();
-    Config::try_parse_from(["test", "--redis-a", &seeds, "--redis-b", &seeds])
+    parse(&cluster.seeds())
+}
+
+/// Both clusters are the same one.
+pub(crate) fn parse(seeds: &str) -> RedisArgs {
+    Config::try_parse_from(["test", "--redis-a", seeds, "--redis-b", seeds])
         .unwrap()
         .redis
 }
@@ -61,7 +66,7 @@ pub(crate) struct Sums {
 }
 
 pub(crate) struct Ingest {
-    pub(crate) writer: Writer,
+    pub(crate) writer: RedisWriter,
     pub(crate) answers: mpsc::Receiver<ChunkAnswer>,
     pub(crate) sums: Sums,
     pub(crate) in_flight: u64,
@@ -69,7 +74,7 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(crate) async fn start(args: &RedisArgs) -> Self {
-        let (writer, answers) = Writer::start(args, &metrics()).unwrap();
+        let (writer, answers) = RedisWriter::start(args, &metrics()).unwrap();
         let mut map = writer.cluster(generations::ClusterName::A).subscribe();
         map.wait_for(|map| map.is_covered()).await.unwrap();
         Self {
@@ -82,9 +87,7 @@ impl Ingest {
 
     /// Stages names and counts the chunks they become.
     pub(crate) fn stage<'a>(&mut self, names: impl IntoIterator<Item = &'a Vec<u8>>) {
-        let mut stage = self
-            .writer
-            .stage(0, 7, BootInstant::now() + Duration::from_secs(60));
+        let mut stage = self.writer.stage(0, 7, BootInstant::from_nanos(u64::MAX));
         for name in names {
             stage.push(name, AgeValue::OPENED, 1).unwrap();
         }

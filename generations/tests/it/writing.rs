@@ -1,7 +1,5 @@
 //! The writer when nothing is wrong, and its books.
 
-use std::time::Duration;
-
 use generations::{Block, ClusterName, Outcome};
 use messagebus::clock::BootInstant;
 use redis::cmd;
@@ -71,8 +69,9 @@ async fn a_cluster_that_is_not_there_blocks_at_once() {
     let mut cluster = RedisCluster::start(1, &[]).await;
     let args = args(&cluster);
     cluster.nodes[0].kill().await;
-    let (mut writer, mut answers) = generations::Writer::start(&args, &crate::support::metrics()).unwrap();
-    let mut stage = writer.stage(0, 3, BootInstant::now() + Duration::from_secs(10));
+    let (mut writer, mut answers) =
+        generations::RedisWriter::start(&args, &crate::support::metrics()).unwrap();
+    let mut stage = writer.stage(0, 3, BootInstant::from_nanos(u64::MAX));
     stage
         .push(&name(0, 1, 1, 0), generations::AgeValue::OPENED, 9)
         .unwrap();
@@ -87,7 +86,7 @@ async fn a_cluster_that_is_not_there_blocks_at_once() {
 #[tokio::test]
 async fn a_survey_tells_who_every_node_is() {
     let cluster = RedisCluster::start(3, &["--maxmemory", "100mb"]).await;
-    let ingest = Ingest::start(&args(&cluster)).await;
+    let mut ingest = Ingest::start(&args(&cluster)).await;
     let survey = ingest.writer.cluster(ClusterName::A).survey().await;
     assert!(survey.is_reachable);
     let mut seen: Vec<_> = survey.nodes.iter().map(|node| node.node_id.as_str()).collect();
@@ -106,8 +105,11 @@ async fn a_survey_tells_who_every_node_is() {
         "{}",
         survey.memory_share()
     );
+    let names: Vec<_> = (0..100).map(|n| name(0, n, n, 0)).collect();
+    ingest.write(&names).await;
+    let view = ingest.writer.cluster(ClusterName::A).survey().await.view();
     assert_eq!(
-        ingest.writer.cluster(ClusterName::A).key_count().await.unwrap(),
-        0
+        (view.reachable, view.under_pressure, view.keys),
+        (true, false, 100)
     );
 }
