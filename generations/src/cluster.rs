@@ -23,6 +23,8 @@ use crate::topology::{Topology, View, merge};
 
 /// How often the slot map is read without a reason.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
+/// How often it is tried while no node tells it.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Least time between two readings, however many ask for one.
 const REFRESH_GAP: Duration = Duration::from_millis(50);
 /// How long the slower nodes are waited for once one has answered.
@@ -135,19 +137,21 @@ impl fmt::Debug for Cluster {
 
 impl Shared {
     async fn keep_fresh(self: Arc<Self>) {
+        let mut lost = false;
         loop {
             let known = self.map.borrow().version;
-            let wait = match self.refresh(known).await {
-                Ok(_) => REFRESH_EVERY,
-                Err(error) => {
-                    tracing::warn!(
-                        redis_cluster = self.name.label(),
-                        error = &error as &dyn std::error::Error,
-                        "slot map not read"
-                    );
-                    Duration::from_secs(1)
+            let read = self.refresh(known).await;
+            let redis_cluster = self.name.label();
+            match &read {
+                Ok(_) if lost => tracing::info!(redis_cluster, "slot map read again"),
+                Err(error) if !lost => {
+                    let error = error as &dyn std::error::Error;
+                    tracing::warn!(redis_cluster, error, "slot map not read, trying each second");
                 }
-            };
+                Ok(_) | Err(_) => {}
+            }
+            lost = read.is_err();
+            let wait = if lost { RETRY_EVERY } else { REFRESH_EVERY };
             // Out of time or asked for: either way it is read again.
             let _woken = timeout(wait, self.wanted.notified()).await;
         }

@@ -145,3 +145,73 @@ pub(crate) async fn within_connect_timeout<T>(work: impl Future<Output = io::Res
 fn read(setting: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("reading {setting} {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(seeds: &[&str]) -> RedisArgs {
+        let seeds: Vec<_> = seeds.iter().map(|seed| seed.parse().unwrap()).collect();
+        RedisArgs {
+            redis_a: seeds.clone(),
+            redis_b: seeds,
+            redis_username: None,
+            redis_password_file: None,
+            redis_tls_ca: None,
+            redis_tls_cert: None,
+            redis_tls_key: None,
+        }
+    }
+
+    fn refusal(args: &RedisArgs) -> String {
+        format!("{:#}", Connector::new(args, ClusterName::A).unwrap_err())
+    }
+
+    #[test]
+    fn a_cluster_is_encrypted_or_not() {
+        let text = refusal(&args(&["redis://h:1", "rediss://h:2"]));
+        assert!(text.contains("hints-a mix redis:// and rediss://"), "{text}");
+        assert!(Connector::new(&args(&["redis://h:1", "redis://h:2"]), ClusterName::A).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named_with_its_setting() {
+        let missing = Some("/nowhere/at/all".into());
+        let text = refusal(&RedisArgs {
+            redis_password_file: missing.clone(),
+            ..args(&["redis://h:1"])
+        });
+        assert!(
+            text.contains("reading REDIS_PASSWORD_FILE /nowhere/at/all"),
+            "{text}"
+        );
+        let text = refusal(&RedisArgs {
+            redis_tls_ca: missing,
+            ..args(&["rediss://h:1"])
+        });
+        assert!(text.contains("reading REDIS_TLS_CA /nowhere/at/all"), "{text}");
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let file = Some(empty.path().to_owned());
+        let text = refusal(&RedisArgs {
+            redis_password_file: file,
+            ..args(&["redis://h:1"])
+        });
+        assert!(text.ends_with("is empty"), "{text}");
+    }
+
+    #[test]
+    fn a_password_is_the_file_without_its_line_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a b \r\n").unwrap();
+        let args = RedisArgs {
+            redis_password_file: Some(file.path().to_owned()),
+            ..args(&["redis://h:1"])
+        };
+        let connector = Connector::new(&args, ClusterName::B).unwrap();
+        let credentials = connector.credentials().unwrap().unwrap();
+        assert_eq!(
+            secrecy::ExposeSecret::expose_secret(&credentials.password),
+            "a b "
+        );
+    }
+}

@@ -60,7 +60,7 @@ impl Connection {
                 }
                 Err(error) => (ErrorKind::Unreachable, error),
             };
-            self.report(kind, &error);
+            self.report(kind, &error, backoff > FIRST_BACKOFF);
             self.refuse_until(Instant::now() + backoff).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
         }
@@ -173,13 +173,17 @@ impl Connection {
         send(&self.outlets.answers, ChunkAnswer::of(chunk, BootInstant::now())).await;
     }
 
-    fn report(&self, kind: ErrorKind, error: &io::Error) {
+    /// The first failure of a row is a warning; the tries to connect again, each second, are not.
+    fn report(&self, kind: ErrorKind, error: &io::Error, again: bool) {
         let name = self.cluster.name();
         self.cluster.metrics().failed(name, kind);
-        tracing::warn!(
-            redis_cluster = name.label(), node = %self.address, kind = kind.label(),
-            error = error as &dyn std::error::Error, "connection to Redis failed, opening another"
-        );
+        let (redis_cluster, node, kind) = (name.label(), &self.address, kind.label());
+        let error = error as &dyn std::error::Error;
+        if again {
+            tracing::debug!(redis_cluster, %node, kind, error, "still no connection to Redis");
+        } else {
+            tracing::warn!(redis_cluster, %node, kind, error, "connection to Redis failed, opening another");
+        }
         self.cluster.request_refresh();
     }
 }

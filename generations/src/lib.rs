@@ -1,5 +1,4 @@
-//! The two Redis clusters that take turns as one rolling buffer: key names, the sharded writer, the slot-wise
-//! drain, and the flip [`protocol`] that decides what is written, drained and settled when.
+#![doc = include_str!("../README.md")]
 
 mod address;
 mod args;

@@ -100,3 +100,30 @@ async fn a_killed_master_gives_its_names_back_and_the_others_go_on() {
     assert!(!survey.is_reachable);
     assert_eq!(survey.nodes.len(), 2);
 }
+
+#[tokio::test]
+async fn a_stalled_master_is_given_up_and_its_late_sets_do_no_harm() {
+    let cluster = RedisCluster::start(1, &[]).await;
+    let mut ingest = Ingest::start(&args(&cluster)).await;
+    let names: Vec<_> = (0..5_000).map(|n| name(0, n % 50, n, 0)).collect();
+    ingest.write(&names[..1]).await;
+
+    // Longer than the response timeout, short enough to end while the test still writes.
+    let () = cluster.nodes[0]
+        .run(cmd("CLIENT").arg("PAUSE").arg(4_000).arg("WRITE"))
+        .await;
+    ingest.write(&names[1..]).await;
+    let Sums {
+        new,
+        repeated,
+        unanswered,
+        ..
+    } = ingest.sums;
+    assert!(unanswered > 0);
+    assert_eq!(
+        new + repeated,
+        5_000,
+        "each name has an answer of its own in the end"
+    );
+    assert_eq!(cluster.key_count().await, 5_000);
+}

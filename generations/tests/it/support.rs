@@ -9,6 +9,7 @@ use generations::{
     name_hash,
 };
 use messagebus::clock::BootInstant;
+use messagebus::metrics::Registrar;
 use tokio::sync::mpsc;
 
 use crate::redis_cluster::RedisCluster;
@@ -31,7 +32,7 @@ pub(crate) fn parse(seeds: &str) -> RedisArgs {
 }
 
 pub(crate) fn metrics() -> RedisMetrics {
-    RedisMetrics::register(&prometheus::Registry::new()).unwrap()
+    RedisMetrics::register(&Registrar::new(&prometheus::Registry::new(), "test")).unwrap()
 }
 
 pub(crate) fn name(generation: u64, host: usize, page: usize, spread: u16) -> Vec<u8> {
