@@ -1,0 +1,12 @@
+//! The writer and the drain against real Redis clusters.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod allocations;
+mod draining;
+mod faults;
+mod migration;
+mod redis_cluster;
+mod security;
+mod slots;
+mod support;
+mod writing;
