@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod canonical;
+pub mod reason;
