@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The two Redis clusters that take turns as one rolling buffer: key names, the sharded writer, the slot-wise
+//! drain.
+
+mod address;
+mod args;
+mod by_key;
+mod chunk;
+mod cluster;
+mod cluster_name;
+mod connect;
+mod connection;
+mod drain;
+mod error_kind;
+mod handshake;
+mod in_flight;
+mod info;
+mod key;
+mod metrics;
+mod node;
+mod pool;
+mod redirect;
+mod resp;
+mod routes;
+mod slot;
+mod stability;
+mod survey;
+mod topology;
+mod unlink;
+mod value;
+mod writer;
+
+pub use address::{Address, Seed};
+pub use args::RedisArgs;
+pub use chunk::{Block, Chunk, ChunkAnswer, MAX_SETS, Outcome, Set};
+pub use cluster::{Cluster, Unreachable};
+pub use cluster_name::ClusterName;
+pub use connect::{CONNECT_TIMEOUT, Connector, RESPONSE_TIMEOUT};
+pub use drain::{Drain, DrainError, PageKey, SlotCount};
+pub use error_kind::ErrorKind;
+pub use info::Info;
+pub use key::{CanonicalParts, MAX_SPREAD, Name, encode_name, name_hash};
+pub use metrics::{Command, RedisMetrics};
+pub use node::NodeError;
+pub use slot::{SLOTS, output_partition, slot_of_host, slot_of_name};
+pub use stability::Stability;
+pub use survey::{NodeStatus, Survey};
+pub use topology::{ClusterNode, Topology};
+pub use unlink::UnlinkAnswer;
+pub use value::AgeValue;
+pub use writer::{NoRoom, Stage, Writer};

@@ -1,0 +1,215 @@
+//! The flipper's reading verbs over one cluster, slot by slot: count, read a page.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use redis::{Cmd, Pipeline, Value, cmd};
+
+use crate::by_key::by_key;
+use crate::cluster::Cluster;
+use crate::error_kind::ErrorKind;
+use crate::metrics::Command;
+use crate::node::{Node, NodeError};
+use crate::topology::Topology;
+use crate::value::AgeValue;
+
+/// `CLUSTER COUNTKEYSINSLOT`s in one pipeline.
+const COUNTS_AT_ONCE: usize = 1_024;
+
+/// How often a command follows a slot to a new owner.
+pub(crate) const ATTEMPTS: usize = 3;
+
+/// Why a verb did not come to its end. Nothing was deleted by it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DrainError {
+    /// No node is known to own the slot.
+    #[error("slot {slot} has no owner")]
+    NoOwner {
+        /// The slot.
+        slot: u16,
+    },
+    /// A node did not do what it was told.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+/// Keys in one slot, at its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotCount {
+    /// The slot.
+    pub slot: u16,
+    /// Its keys.
+    pub keys: u64,
+}
+
+/// One key as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageKey {
+    /// Its name, to be parsed with [`crate::Name::parse`].
+    pub name: Vec<u8>,
+    /// Its age; `None` where the value is not one.
+    pub value: Option<AgeValue>,
+}
+
+/// The draining side of one cluster; cheap to clone. Verbs on different slots may run at once.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    pub(crate) cluster: Cluster,
+}
+
+impl Drain {
+    /// Drains `cluster`.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+
+    /// The slots that hold keys at their owners, ascending.
+    ///
+    /// # Errors
+    /// A slot without an owner, or an owner without an answer.
+    pub async fn count_slots(&self) -> Result<Vec<SlotCount>, DrainError> {
+        self.count_by(&self.cluster.topology()).await
+    }
+
+    /// Reads up to `limit` keys of a slot and their values. Which keys is Redis' choice, the newest first as a
+    /// rule, so the next page shows only after these are unlinked. Keys that vanish while they are read, or are
+    /// between two nodes, are left out. Cancel-safe.
+    ///
+    /// # Errors
+    /// The owner did not answer.
+    pub async fn read_page(&self, slot: u16, limit: usize) -> Result<Vec<PageKey>, DrainError> {
+        let mut attempts = 1;
+        loop {
+            let map = self.cluster.topology();
+            let owner = self.owner(&map, slot)?;
+            let mut list = cmd("CLUSTER");
+            list.arg("GETKEYSINSLOT").arg(slot).arg(limit);
+            let names = byte_strings(&owner, owner.call(Command::GetKeysInSlot, list).await?)?;
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            let borrowed: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+            match self.values(&owner, &borrowed).await {
+                Ok(values) => {
+                    let keys = names.into_iter().zip(values);
+                    return Ok(keys.filter_map(|(name, value)| page_key(name, &value)).collect());
+                }
+                Err(NodeError::Refused {
+                    kind: ErrorKind::Moved,
+                    ..
+                }) if attempts < ATTEMPTS => {
+                    self.follow(&map).await;
+                    attempts += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The value of each name, nil where it is gone or could not be read.
+    async fn values(&self, owner: &Node, names: &[&[u8]]) -> Result<Vec<Value>, NodeError> {
+        match owner.call(Command::Mget, with_names(Command::Mget, names)).await {
+            Ok(Value::Array(values)) if values.len() == names.len() => Ok(values),
+            Ok(_) => Err(owner.malformed()),
+            Err(NodeError::Refused {
+                kind: ErrorKind::Ask | ErrorKind::TryAgain,
+                ..
+            }) => {
+                let answers = by_key(&self.cluster, owner, Command::Mget, names).await;
+                Ok(answers.into_iter().map(only_value).collect())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) async fn count_by(&self, map: &Topology) -> Result<Vec<SlotCount>, DrainError> {
+        if let Some(slot) = map.first_without_owner() {
+            return Err(DrainError::NoOwner { slot });
+        }
+        let counts = map.owners().map(|owner| async move {
+            let node = self.cluster.node(&owner.address);
+            let slots: Vec<u16> = map.slots_of(&owner.id).collect();
+            let mut filled = Vec::new();
+            for group in slots.chunks(COUNTS_AT_ONCE) {
+                filled.extend(count_group(&node, group).await?);
+            }
+            Ok::<_, NodeError>(filled)
+        });
+        let mut counts = try_join_all(counts).await?.concat();
+        counts.sort_unstable_by_key(|count| count.slot);
+        Ok(counts)
+    }
+
+    pub(crate) fn owner(&self, map: &Topology, slot: u16) -> Result<Arc<Node>, DrainError> {
+        let owner = map.owner(slot).ok_or(DrainError::NoOwner { slot })?;
+        Ok(self.cluster.node(&owner.address))
+    }
+
+    /// After a MOVED: a map newer than the one that misled. Without one the old is tried again.
+    pub(crate) async fn follow(&self, misleading: &Topology) {
+        if let Err(error) = self.cluster.refresh(misleading.version).await {
+            tracing::warn!(
+                redis_cluster = self.cluster.name().label(),
+                error = &error as &dyn std::error::Error,
+                "slot map not read after a redirection"
+            );
+        }
+    }
+}
+
+async fn count_group(node: &Node, slots: &[u16]) -> Result<Vec<SlotCount>, NodeError> {
+    let mut pipeline = Pipeline::with_capacity(slots.len());
+    for slot in slots {
+        pipeline.cmd("CLUSTER").arg("COUNTKEYSINSLOT").arg(*slot);
+    }
+    let answers = node.pipeline(Command::CountKeysInSlot, &pipeline).await?;
+    let mut counts = Vec::new();
+    for (&slot, answer) in slots.iter().zip(answers) {
+        let Value::Int(keys) = node.accept(answer)? else {
+            return Err(node.malformed());
+        };
+        if let Ok(keys @ 1..) = u64::try_from(keys) {
+            counts.push(SlotCount { slot, keys });
+        }
+    }
+    Ok(counts)
+}
+
+/// MGET or UNLINK, whose labels are their names: Redis knows them in any case.
+pub(crate) fn with_names(label: Command, names: &[&[u8]]) -> Cmd {
+    let mut command = cmd(label.label());
+    for name in names {
+        command.arg(*name);
+    }
+    command
+}
+
+fn byte_strings(node: &Node, answer: Value) -> Result<Vec<Vec<u8>>, NodeError> {
+    let Value::Array(items) = answer else {
+        return Err(node.malformed());
+    };
+    let strings = items.into_iter().map(|item| match item {
+        Value::BulkString(bytes) => Ok(bytes),
+        _ => Err(node.malformed()),
+    });
+    strings.collect()
+}
+
+/// The single value of an MGET of one name.
+fn only_value(answer: Result<Value, NodeError>) -> Value {
+    match answer {
+        Ok(Value::Array(mut values)) => values.pop().unwrap_or_default(),
+        Ok(_) | Err(_) => Value::Nil,
+    }
+}
+
+fn page_key(name: Vec<u8>, value: &Value) -> Option<PageKey> {
+    match value {
+        Value::BulkString(value) => Some(PageKey {
+            name,
+            value: AgeValue::parse(value),
+        }),
+        _ => None,
+    }
+}

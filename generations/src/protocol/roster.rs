@@ -1,0 +1,69 @@
+//! The writers a flipper waits for: every incarnation that sent a heartbeat and was not retired since.
+
+use std::collections::BTreeMap;
+
+use hint_schema::generation_event::{Generation, Heartbeat, Incarnation};
+
+/// One start of one writer.
+pub(super) type WriterIncarnation = (String, Incarnation);
+
+/// What the log says about one incarnation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Entry {
+    first_generation: Generation,
+    retired: bool,
+}
+
+/// Every incarnation that the log knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Roster {
+    entries: BTreeMap<WriterIncarnation, Entry>,
+}
+
+impl Roster {
+    /// A heartbeat enlists its writer, also one that was retired.
+    pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat) {
+        let entry = Entry {
+            first_generation: heartbeat.first_generation,
+            retired: false,
+        };
+        self.entries
+            .insert((heartbeat.writer.clone(), heartbeat.incarnation), entry);
+    }
+
+    /// The incarnation is not waited for again until it sends another heartbeat.
+    pub(crate) fn retire(&mut self, writer: &WriterIncarnation) {
+        if let Some(entry) = self.entries.get_mut(writer) {
+            entry.retired = true;
+        }
+    }
+
+    /// A tombstoned heartbeat. One that was enlisted again meanwhile stays: its heartbeat and the tombstone
+    /// crossed, and the topic's `min.compaction.lag.ms` keeps that heartbeat readable while its lease lasts.
+    pub(crate) fn forget(&mut self, writer: &WriterIncarnation) {
+        if self.entries.get(writer).is_some_and(|entry| entry.retired) {
+            self.entries.remove(writer);
+        }
+    }
+
+    /// The incarnations that could have written under `generation`.
+    pub(crate) fn writers_of(&self, generation: Generation) -> impl Iterator<Item = &WriterIncarnation> {
+        self.entries
+            .iter()
+            .filter(move |(_, entry)| !entry.retired && entry.first_generation <= generation)
+            .map(|(writer, _)| writer)
+    }
+
+    /// The incarnations that nobody waits for any more.
+    pub(crate) fn retired(&self) -> impl Iterator<Item = &WriterIncarnation> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.retired)
+            .map(|(writer, _)| writer)
+    }
+
+    /// How many incarnations are waited for.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.values().filter(|entry| !entry.retired).count()
+    }
+}

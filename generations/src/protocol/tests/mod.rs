@@ -1,0 +1,6 @@
+//! The two state machines against each other, in a world that loses, delays and repeats things at random.
+
+mod books_agree;
+mod properties;
+mod world;
+mod writer_rules;
