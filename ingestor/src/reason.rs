@@ -3,6 +3,8 @@
 //! A reason is a label of `crawlerhints_ingestor_records_total` and a header of a rejected record, so a new
 //! variant is also a new row in the README's table.
 
+use hint_schema::Malformed;
+
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -172,6 +174,17 @@ impl Reason {
     #[must_use]
     pub fn index(self) -> usize {
         self as usize
+    }
+}
+
+impl From<Malformed> for Reason {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::TooLarge { .. } => Self::TooLarge,
+            Malformed::SchemaVersion(_) => Self::SchemaVersion,
+            Malformed::Empty => Self::Empty,
+            Malformed::Decode(_) => Self::Decode,
+        }
     }
 }
 

@@ -39,14 +39,14 @@ fn is_canonical_path(path: &str) -> bool {
     let scan = Scan::of(path);
     scan.fits(Part::Path)
         && !(scan.has_dot() && path.contains("/."))
-        && !(scan.has_percent() && !escapes_are_canonical(path))
+        && (!scan.has_percent() || escapes_are_canonical(path))
         && !(scan.has_semicolon() && secret::in_path(path))
 }
 
 fn is_canonical_query(query: &str) -> bool {
     let scan = Scan::of(query);
-    (query.is_empty() || scan.fits(Part::Query))
-        && !(scan.has_percent() && !escapes_are_canonical(query))
+    scan.fits(Part::Query)
+        && (!scan.has_percent() || escapes_are_canonical(query))
         && !secret::in_query(query)
 }
 

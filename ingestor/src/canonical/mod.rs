@@ -18,6 +18,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use generations::CanonicalParts;
+
 pub use host::canonical_host;
 
 use crate::reason::Reason;
@@ -46,6 +48,15 @@ impl<'a> CanonicalUrl<'a> {
         }
     }
 
+    /// The same URL with a text of its own.
+    #[must_use]
+    pub fn into_owned(self) -> CanonicalUrl<'static> {
+        CanonicalUrl {
+            text: Cow::Owned(self.text.into_owned()),
+            ..self
+        }
+    }
+
     /// The whole URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -64,6 +75,16 @@ impl<'a> CanonicalUrl<'a> {
     #[must_use]
     pub fn path_and_query(&self) -> &str {
         self.text.get(self.path_start..).unwrap_or_default()
+    }
+
+    /// The parts that a key name is made of.
+    #[must_use]
+    pub fn parts(&self) -> CanonicalParts<'_> {
+        CanonicalParts {
+            https: self.https,
+            host: self.host(),
+            path_and_query: self.path_and_query(),
+        }
     }
 
     fn host_start(&self) -> usize {

@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod hostile_urls;
+mod malformed_messages;
+mod table;
