@@ -1,8 +1,8 @@
 //! One spelling for each URL, or the reason why there is none.
 //!
 //! The same page must be the same key in Redis however the edge spelt its URL, and what is sent to a search
-//! engine must match the grammar of RFC 3986. Most URLs arrive canonical already: [`fast`] recognises those in
-//! one pass and borrows them. Everything it does not recognise goes through [`full`], which alone decides; a
+//! engine must match the grammar of RFC 3986. Most URLs arrive canonical already: `fast` recognises those in
+//! one pass and borrows them. Everything it does not recognise goes through `full`, which alone decides; a
 //! property test holds the two together. Canonicalising a canonical URL changes nothing.
 //!
 //! Nothing is decoded: `%7e` becomes `%7E`, never `~`, because an origin may tell the two apart.
