@@ -62,33 +62,55 @@ impl CacheMiss<'_> {
     }
 }
 
-/// Decodes a payload and shows the record to `see`. Reads each field once and allocates nothing for a
+/// Decodes a payload into a record that borrows from it. Reads each field once and allocates nothing for a
 /// well-formed record.
 ///
 /// # Errors
 /// The payload is no record of schema version 1; see [`Malformed`].
-pub fn decode<R>(payload: &[u8], see: impl FnOnce(CacheMiss<'_>) -> R) -> Result<R, Malformed> {
+pub fn read(payload: &[u8]) -> Result<CacheMiss<'_>, Malformed> {
     let message = message::open(payload, MAX_PAYLOAD_BYTES)?;
     let record = message.get_root::<wire::cache_miss::Reader<'_>>()?;
     let version = record.get_schema_version();
     if version != SCHEMA_VERSION {
         return Err(Malformed::SchemaVersion(version));
     }
-    let url = record.get_url()?.to_str()?;
+    let url = text(payload, record.get_url()?)?;
     if url.is_empty() {
         return Err(Malformed::Empty);
     }
-    Ok(see(CacheMiss {
+    Ok(CacheMiss {
         timestamp_ms: record.get_timestamp_ms(),
         url,
         zone_id: record.get_zone_id(),
         cache_status: record.get_cache_status()?,
         origin_status: record.get_origin_status(),
-        content_type: record.get_content_type()?.to_str()?,
-        content_hash: record.get_content_hash()?,
-        etag: record.get_etag()?.to_str()?,
+        content_type: text(payload, record.get_content_type()?)?,
+        content_hash: within(payload, record.get_content_hash()?),
+        etag: text(payload, record.get_etag()?)?,
         last_modified_ms: record.get_last_modified_ms(),
         noindex: record.get_noindex(),
-        data_center: record.get_data_center()?.to_str()?,
-    }))
+        data_center: text(payload, record.get_data_center()?)?,
+    })
+}
+
+/// Decodes a payload as [`read`] does and shows the record to `see`.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode<R>(payload: &[u8], see: impl FnOnce(CacheMiss<'_>) -> R) -> Result<R, Malformed> {
+    read(payload).map(see)
+}
+
+fn text<'a>(payload: &'a [u8], part: capnp::text::Reader<'_>) -> Result<&'a str, Malformed> {
+    Ok(std::str::from_utf8(within(payload, part.as_bytes()))?)
+}
+
+/// `part` with the payload's lifetime: Cap'n Proto's reader lends its parts for its own, which ends too soon.
+fn within<'a>(payload: &'a [u8], part: &[u8]) -> &'a [u8] {
+    // A field left at its default is empty and lies elsewhere.
+    let start = part.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
+    start
+        .checked_add(part.len())
+        .and_then(|end| payload.get(start..end))
+        .unwrap_or_default()
 }

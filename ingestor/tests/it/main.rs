@@ -1,0 +1,6 @@
+//! Tests of the ingestor from outside.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod hostile_urls;
+mod malformed_messages;
+mod table;
