@@ -1,1 +1,84 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod batch;
+pub mod config;
+mod control;
+mod drain;
+mod flip;
+pub mod metrics;
+mod publish;
+mod routes;
+mod snapshot;
+mod status;
+mod watch;
+
+use anyhow::Context;
+use generations::protocol::Flipper;
+use generations::{Cluster, ClusterName, RedisMetrics};
+use hint_schema::generation_event::Incarnation;
+use messagebus::metrics::{BusMetrics, Registrar};
+use messagebus::{Admin, Health, Producer, Service, TokenFile, elect, follow};
+use prometheus::Registry;
+use tokio::sync::{mpsc, watch as value};
+
+use crate::batch::BatchLimits;
+use crate::config::Config;
+use crate::flip::{FlipLoop, Parts, Queues};
+use crate::metrics::Metrics;
+
+/// Events from looks, drains and on-call that wait for the flip loop.
+const EVENTS: usize = 1_024;
+/// Log records that wait to be written; full, the flip loop waits for Kafka.
+const WRITES: usize = 1_024;
+
+/// Adds the flipper's tasks to a service.
+///
+/// # Errors
+/// Settings that cannot work, or a topic that does not exist.
+pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
+    let registry = Registry::new();
+    let registrar = Registrar::new(&registry, "flipper");
+    let bus = BusMetrics::register(&registrar).context("registering the bus's metrics")?;
+    let redis = RedisMetrics::register(&registrar).context("registering Redis' metrics")?;
+    let metrics = Metrics::register(&registrar).context("registering the flipper's metrics")?;
+    metrics.interval.with([]).set(config.flip.flip_interval.as_secs_f64());
+
+    let topics = config.kafka.topics();
+    let producer = Producer::new(&config.kafka, bus.clone())?;
+    let partitions = producer.partition_count(&topics.batches()).await?;
+    let clusters = [
+        Cluster::start(&config.redis, ClusterName::A, redis.clone())?,
+        Cluster::start(&config.redis, ClusterName::B, redis)?,
+    ];
+    let (follower, log) = follow(&config.kafka, &topics.generations(), bus.clone())?;
+    let (candidate, elected) = elect(&config.kafka, bus.clone())?;
+    let (tell, events) = mpsc::channel(EVENTS);
+    let (writes, to_write) = mpsc::channel(WRITES);
+    let (status, shown) = value::channel(status::Status::default());
+
+    for cluster in &clusters {
+        service.spawn("watch", watch::watch(cluster.clone(), tell.clone(), service.shutdown()));
+    }
+    let writer = control::write_log(producer.clone(), topics.generations(), to_write, tell.clone());
+    service.spawn("log writer", writer);
+    let routes = routes::routes(shown, tell.clone());
+    let health = Health::new(bus.clone());
+    let admin = Admin { registry, health: health.clone(), token: TokenFile::new(config.admin.admin_token_file.clone()) };
+    service.spawn("admin", admin.serve(config.admin_addr, routes, service.shutdown()));
+
+    let machine = Flipper::new(Incarnation(rand::random()), config.flip.settings());
+    let limits = BatchLimits {
+        urls: config.batch.batch_max_urls as usize,
+        bytes: config.batch.batch_max_bytes as usize,
+    };
+    let parts = Parts { kafka: config.kafka, clusters, producer, partitions, limits, metrics, bus, candidate };
+    let queues = Queues { log, elected, events, tell, writes, status };
+    let flips = FlipLoop::new(machine, parts, queues);
+    let shutdown = service.shutdown();
+    service.spawn("flip", async move {
+        let ended = flips.run(shutdown).await;
+        drop(follower);
+        ended
+    });
+    Ok(())
+}

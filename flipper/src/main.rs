@@ -1,0 +1,24 @@
+//! Opens, drains and settles generations.
+
+use std::time::Duration;
+
+use flipper::config::Config;
+use messagebus::{Service, config, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What is in flight when the flipper is told to stop: a few batches. What was not acknowledged is still in
+/// Redis.
+const GRACE: Duration = Duration::from_secs(100);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = config::parse::<Config>();
+    telemetry::init(&config.log)?;
+    tracing::info!(?config, "starting");
+
+    let mut service = Service::new(GRACE);
+    flipper::start(config, &mut service).await?;
+    service.run().await
+}

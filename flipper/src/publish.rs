@@ -1,0 +1,159 @@
+//! Batches to Kafka, and their names out of Redis once they are acknowledged (I3).
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::Context;
+use generations::{Drain, UnlinkAnswer, name_hash};
+use hint_schema::{BatchId, HintBatch};
+use messagebus::clock::now_ms;
+use messagebus::metrics::{BusMetrics, Stage};
+use messagebus::{OutRecord, ProduceError, Producer};
+
+use crate::batch::{Assembled, DrainedName};
+use crate::metrics::Metrics;
+
+/// How often a removal that certainly did nothing is tried before the next pass does it.
+const UNLINK_ATTEMPTS: usize = 3;
+
+/// What one acknowledged and removed batch adds to the books.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Names of the drained generation, removed.
+    pub keys: u64,
+    /// The wrapping sum of their hashes.
+    pub hash: u128,
+    /// Names of older generations, removed.
+    pub late_keys: u64,
+    /// Names that stood under two generations and were emitted once.
+    pub merged_keys: u64,
+    /// An UNLINK without an answer.
+    pub unlink_unknown: bool,
+}
+
+/// Publishes batches of one generation.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    /// The generation.
+    pub generation: u64,
+    /// The topic `batches`.
+    pub topic: String,
+    /// Where to.
+    pub producer: Producer,
+    /// The generation's cluster.
+    pub drain: Drain,
+    /// The flipper's own metrics.
+    pub metrics: Metrics,
+    /// The bus's metrics.
+    pub bus: BusMetrics,
+}
+
+impl Publisher {
+    /// Sends a batch until it is acknowledged, then removes exactly its names. Dropping the future leaves what
+    /// is not acknowledged in Redis.
+    ///
+    /// # Errors
+    /// Kafka will not take the batch, or the producer is dead.
+    pub async fn publish(&self, batch: Assembled) -> anyhow::Result<Published> {
+        let (urls, names) = (batch.url_count(), batch.names);
+        let message = HintBatch {
+            id: BatchId::from(rand::random::<u128>()),
+            generation: self.generation,
+            created_at_ms: now_ms(),
+            hosts: batch.hosts,
+        };
+        let started = Instant::now();
+        let payload = message.encode();
+        self.bus.step("encode", started.elapsed());
+        self.send(batch.partition, &payload, urls).await?;
+        self.observe_ages(&message);
+
+        let started = Instant::now();
+        let published = self.remove(urls, names).await;
+        self.bus.step("delete", started.elapsed());
+        self.metrics.late.with([]).inc_by(published.late_keys);
+        Ok(published)
+    }
+
+    /// Only a byte-identical re-send uses a batch id again.
+    async fn send(&self, partition: i32, payload: &[u8], urls: usize) -> anyhow::Result<()> {
+        let key = partition.to_string();
+        let record = OutRecord {
+            topic: &self.topic,
+            partition: Some(partition),
+            key: key.as_bytes(),
+            payload: Some(payload),
+            headers: &[],
+        };
+        let started = Instant::now();
+        loop {
+            match self.producer.send(record).await {
+                Ok(_) => break,
+                Err(error @ ProduceError::Unknown { .. }) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "batch not acknowledged, sent again");
+                }
+                Err(error) => {
+                    self.metrics.batch_refused();
+                    let size = payload.len();
+                    return Err(error).with_context(|| {
+                        format!("publishing a batch of {urls} URLs, {size} bytes, to partition {partition}")
+                    });
+                }
+            }
+        }
+        self.bus.step("publish", started.elapsed());
+        self.metrics.batch_published(urls);
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "histograms are floats")]
+    fn observe_ages(&self, batch: &HintBatch) {
+        for host in &batch.hosts {
+            let age_ms = now_ms().saturating_sub(host.oldest_event_ms);
+            self.bus.hint_age(Stage::Drained, "", age_ms as f64 / 1_000.0);
+        }
+    }
+
+    async fn remove(&self, urls: usize, names: Vec<DrainedName>) -> Published {
+        let merged_keys = (names.len() - urls) as u64;
+        let mut published = Published { merged_keys, ..Published::default() };
+        let mut slots: BTreeMap<u16, Vec<DrainedName>> = BTreeMap::new();
+        for name in names {
+            slots.entry(name.slot).or_default().push(name);
+        }
+        let removals = slots.into_iter().map(|(slot, names)| async move {
+            let answer = self.unlink(slot, &names).await;
+            (names, answer)
+        });
+        for (names, answer) in futures_util::future::join_all(removals).await {
+            match answer {
+                UnlinkAnswer::Unlinked(_) => {}
+                // Counted all the same: a name that went without an answer must not look like a shortfall.
+                UnlinkAnswer::Unknown(_) => published.unlink_unknown = true,
+                // Still there for certain: the next pass meets it again, and counts it then.
+                UnlinkAnswer::NotDone(_) => continue,
+            }
+            for name in &names {
+                if name.is_own {
+                    published.keys += 1;
+                    published.hash = published.hash.wrapping_add(name_hash(&name.name));
+                } else {
+                    published.late_keys += 1;
+                }
+            }
+        }
+        published
+    }
+
+    async fn unlink(&self, slot: u16, names: &[DrainedName]) -> UnlinkAnswer {
+        let borrowed: Vec<&[u8]> = names.iter().map(|name| name.name.as_slice()).collect();
+        let mut answer = self.drain.unlink(slot, &borrowed).await;
+        for _ in 1..UNLINK_ATTEMPTS {
+            if !matches!(answer, UnlinkAnswer::NotDone(_)) {
+                break;
+            }
+            answer = self.drain.unlink(slot, &borrowed).await;
+        }
+        answer
+    }
+}
