@@ -1,5 +1,6 @@
 //! The two clocks: boot time, which decides, and wall-clock time, which only describes.
 
+use std::ops::Add;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -46,6 +47,15 @@ impl BootInstant {
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Add<Duration> for BootInstant {
+    type Output = Self;
+
+    /// The moment `duration` later.
+    fn add(self, duration: Duration) -> Self {
+        self.after(duration)
+    }
 }
 
 #[cfg(test)]
