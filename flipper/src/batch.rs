@@ -61,7 +61,6 @@ struct HostPage {
     names: Vec<DrainedName>,
 }
 
-#[derive(Default)]
 struct OpenBatch {
     hosts: BTreeMap<String, HostHints>,
     names: Vec<DrainedName>,
@@ -82,7 +81,10 @@ pub struct Assembler {
 
 impl std::fmt::Debug for OpenBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenBatch").field("urls", &self.urls).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("OpenBatch")
+            .field("urls", &self.urls)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -91,7 +93,14 @@ impl Assembler {
     #[must_use]
     pub fn new(generation: u64, opened_at_ms: u64, partitions: i32, limits: BatchLimits) -> Self {
         let left_alone = LeftAlone::default();
-        Self { generation, opened_at_ms, partitions, limits, open: BTreeMap::new(), left_alone }
+        Self {
+            generation,
+            opened_at_ms,
+            partitions,
+            limits,
+            open: BTreeMap::new(),
+            left_alone,
+        }
     }
 
     /// Adds a page of one slot; returns the batches that became full, and how many of its names were taken.
@@ -107,7 +116,9 @@ impl Assembler {
     /// Closes every open batch.
     pub fn close(&mut self) -> Vec<Assembled> {
         let open = std::mem::take(&mut self.open);
-        open.into_iter().map(|(partition, batch)| batch.assembled(partition)).collect()
+        open.into_iter()
+            .map(|(partition, batch)| batch.assembled(partition))
+            .collect()
     }
 
     /// What was met and not touched since the last call.
@@ -128,16 +139,27 @@ impl Assembler {
             }
             // A late name's age counts from its own generation's opening, which may be long forgotten; from
             // this one's it looks a little younger than it is.
-            let event_ms = key.value.map_or(self.opened_at_ms, |value| value.event_ms(self.opened_at_ms));
+            let event_ms = key
+                .value
+                .map_or(self.opened_at_ms, |value| value.event_ms(self.opened_at_ms));
             let (url, is_own) = (name.url(), name.generation == self.generation);
             if !hosts.contains_key(name.host) {
-                let page = HostPage { oldest_event_ms: u64::MAX, ..HostPage::default() };
+                let page = HostPage {
+                    oldest_event_ms: u64::MAX,
+                    ..HostPage::default()
+                };
                 hosts.insert(name.host.to_owned(), page);
             }
-            let Some(host) = hosts.get_mut(name.host) else { continue };
+            let Some(host) = hosts.get_mut(name.host) else {
+                continue;
+            };
             host.oldest_event_ms = host.oldest_event_ms.min(event_ms);
             host.urls.push(url);
-            host.names.push(DrainedName { slot, name: key.name, is_own });
+            host.names.push(DrainedName {
+                slot,
+                name: key.name,
+                is_own,
+            });
         }
         hosts
     }
@@ -149,14 +171,17 @@ impl Assembler {
         let fits = |batch: &OpenBatch, limits: BatchLimits| {
             batch.urls + hints.urls.len() <= limits.urls && batch.bytes + bytes <= limits.bytes
         };
-        if self.open.get(&partition).is_some_and(|batch| !fits(batch, self.limits))
+        if self
+            .open
+            .get(&partition)
+            .is_some_and(|batch| !fits(batch, self.limits))
             && let Some(batch) = self.open.remove(&partition)
         {
             full.push(batch.assembled(partition));
         }
         let limits = self.limits;
         while !hints.urls.is_empty() {
-            let batch = self.open.entry(partition).or_insert_with(OpenBatch::new);
+            let batch = self.open.entry(partition).or_default();
             hints = batch.take(&host, hints, limits);
             if !hints.urls.is_empty()
                 && let Some(batch) = self.open.remove(&partition)
@@ -171,16 +196,34 @@ fn url_bytes(urls: &[String]) -> usize {
     urls.iter().map(|url| HostHints::url_bytes(url.len())).sum()
 }
 
-impl OpenBatch {
-    fn new() -> Self {
-        Self { bytes: HintBatch::empty_bytes(), ..Self::default() }
+impl Default for OpenBatch {
+    fn default() -> Self {
+        Self {
+            hosts: BTreeMap::new(),
+            names: Vec::new(),
+            urls: 0,
+            bytes: HintBatch::empty_bytes(),
+        }
     }
+}
 
+impl OpenBatch {
     /// Takes as many of the host's hints as fit, each URL once (I7), and gives back the rest.
     fn take(&mut self, host: &str, hints: HostPage, limits: BatchLimits) -> HostPage {
-        let HostPage { oldest_event_ms, urls, names } = hints;
-        let mut rest = HostPage { oldest_event_ms, ..HostPage::default() };
-        self.bytes += if self.hosts.contains_key(host) { 0 } else { HostHints::host_bytes(host) };
+        let HostPage {
+            oldest_event_ms,
+            urls,
+            names,
+        } = hints;
+        let mut rest = HostPage {
+            oldest_event_ms,
+            ..HostPage::default()
+        };
+        self.bytes += if self.hosts.contains_key(host) {
+            0
+        } else {
+            HostHints::host_bytes(host)
+        };
         let entry = self.hosts.entry(host.to_owned()).or_insert_with(|| HostHints {
             host: host.to_owned(),
             oldest_event_ms,
@@ -209,7 +252,11 @@ impl OpenBatch {
     }
 
     fn assembled(self, partition: i32) -> Assembled {
-        Assembled { partition, hosts: self.hosts.into_values().collect(), names: self.names }
+        Assembled {
+            partition,
+            hosts: self.hosts.into_values().collect(),
+            names: self.names,
+        }
     }
 }
 
@@ -222,7 +269,9 @@ struct Known {
 impl Known {
     fn of(before: &[String], names: &[DrainedName]) -> Self {
         let may_repeat = !before.is_empty() || names.iter().any(|name| !name.is_own);
-        Self { urls: may_repeat.then(|| before.iter().cloned().collect()) }
+        Self {
+            urls: may_repeat.then(|| before.iter().cloned().collect()),
+        }
     }
 
     fn contains(&self, url: &str) -> bool {
@@ -244,13 +293,23 @@ mod tests {
     use super::*;
 
     const OPENED: u64 = 1_790_000_000_000;
-    const LIMITS: BatchLimits = BatchLimits { urls: 100, bytes: 20_000 };
+    const LIMITS: BatchLimits = BatchLimits {
+        urls: 100,
+        bytes: 20_000,
+    };
 
     fn key(generation: u64, host: &str, path: &str) -> PageKey {
         let mut name = Vec::new();
-        let parts = CanonicalParts { https: true, host, path_and_query: path };
+        let parts = CanonicalParts {
+            https: true,
+            host,
+            path_and_query: path,
+        };
         encode_name(&mut name, generation, parts, 1);
-        PageKey { name, value: Some(AgeValue::of(OPENED - 5_000, OPENED)) }
+        PageKey {
+            name,
+            value: Some(AgeValue::of(OPENED - 5_000, OPENED)),
+        }
     }
 
     fn assembler() -> Assembler {
@@ -259,8 +318,11 @@ mod tests {
 
     fn drain(pages: Vec<Vec<PageKey>>) -> Vec<Assembled> {
         let mut assembler = assembler();
-        let mut batches: Vec<Assembled> =
-            pages.into_iter().enumerate().flat_map(|(slot, page)| assembler.add(slot as u16, page).0).collect();
+        let mut batches: Vec<Assembled> = pages
+            .into_iter()
+            .enumerate()
+            .flat_map(|(slot, page)| assembler.add(u16::try_from(slot).unwrap(), page).0)
+            .collect();
         batches.extend(assembler.close());
         batches
     }
@@ -275,16 +337,29 @@ mod tests {
     #[test]
     fn names_of_newer_generations_and_foreign_keys_are_left_alone() {
         let mut assembler = assembler();
-        let foreign = PageKey { name: b"session:1".to_vec(), value: None };
-        assert_eq!(assembler.add(1, vec![key(9, "a.example", "/"), foreign]), (Vec::new(), 0));
+        let foreign = PageKey {
+            name: b"session:1".to_vec(),
+            value: None,
+        };
+        assert_eq!(
+            assembler.add(1, vec![key(9, "a.example", "/"), foreign]),
+            (Vec::new(), 0)
+        );
         assert!(assembler.close().is_empty());
         assert_eq!(assembler.take_left_alone(), LeftAlone { newer: 1, foreign: 1 });
     }
 
     #[test]
     fn a_late_name_is_emitted_and_merged_with_the_same_url() {
-        let batches = drain(vec![vec![key(5, "a.example", "/x"), key(7, "a.example", "/x"), key(5, "a.example", "/y")]]);
-        assert_eq!(batches[0].hosts[0].urls, ["https://a.example/x", "https://a.example/y"]);
+        let batches = drain(vec![vec![
+            key(5, "a.example", "/x"),
+            key(7, "a.example", "/x"),
+            key(5, "a.example", "/y"),
+        ]]);
+        assert_eq!(
+            batches[0].hosts[0].urls,
+            ["https://a.example/x", "https://a.example/y"]
+        );
         let own: Vec<bool> = batches[0].names.iter().map(|name| name.is_own).collect();
         assert_eq!(own, [false, true, false]);
     }
@@ -295,7 +370,10 @@ mod tests {
         let one_partition = |pages| {
             let mut assembler = Assembler::new(7, OPENED, 1, LIMITS);
             let pages: Vec<Vec<PageKey>> = pages;
-            let mut batches: Vec<Assembled> = pages.into_iter().flat_map(|page| assembler.add(0, page).0).collect();
+            let mut batches: Vec<Assembled> = pages
+                .into_iter()
+                .flat_map(|page| assembler.add(0, page).0)
+                .collect();
             batches.extend(assembler.close());
             batches
         };
@@ -303,7 +381,10 @@ mod tests {
         let counts: Vec<usize> = batches.iter().map(Assembled::url_count).collect();
         assert_eq!(counts, [60, 60]);
         let split = one_partition(vec![page("a.example", 250)]);
-        assert_eq!(split.iter().map(Assembled::url_count).collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(
+            split.iter().map(Assembled::url_count).collect::<Vec<_>>(),
+            [100, 100, 50]
+        );
     }
 
     proptest! {

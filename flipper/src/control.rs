@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 /// Something to write to the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogWrite {
+pub(crate) enum LogWrite {
     /// A record.
     Publish(GenerationEvent),
     /// The end of a key.
@@ -35,7 +35,7 @@ impl LogWrite {
 ///
 /// # Errors
 /// The log will not take a record, or the producer is dead.
-pub async fn write_log(
+pub(crate) async fn write_log(
     producer: Producer,
     topic: String,
     mut queue: mpsc::Receiver<LogWrite>,
@@ -54,7 +54,11 @@ pub async fn write_log(
         while let Err(error) = producer.send(record).await {
             match error {
                 ProduceError::Unknown { .. } => {
-                    tracing::warn!(key, error = &error as &dyn std::error::Error, "log record sent again");
+                    tracing::warn!(
+                        key,
+                        error = &error as &dyn std::error::Error,
+                        "log record sent again"
+                    );
                 }
                 ProduceError::Refused { .. } | ProduceError::Fatal { .. } => {
                     return Err(error).with_context(|| format!("writing {key} to {topic}"));
@@ -62,7 +66,10 @@ pub async fn write_log(
             }
         }
         if let LogWrite::Publish(GenerationEvent::Draining(draining)) = write
-            && events.send(FlipperEvent::DrainingAcknowledged(draining.generation)).await.is_err()
+            && events
+                .send(FlipperEvent::DrainingAcknowledged(draining.generation))
+                .await
+                .is_err()
         {
             return Ok(());
         }

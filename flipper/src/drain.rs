@@ -27,7 +27,7 @@ const BREATH: Duration = Duration::from_millis(200);
 
 /// What the drain of one generation needs.
 #[derive(Debug)]
-pub struct GenerationDrain {
+pub(crate) struct GenerationDrain {
     /// Its cluster.
     pub cluster: Cluster,
     /// Publishes and removes.
@@ -44,8 +44,14 @@ pub struct GenerationDrain {
 
 /// A step of a pass that has ended.
 enum Ended {
-    Read { slot: u16, page: Result<Vec<PageKey>, DrainError> },
-    Published { names: usize, result: anyhow::Result<Published> },
+    Read {
+        slot: u16,
+        page: Result<Vec<PageKey>, DrainError>,
+    },
+    Published {
+        names: usize,
+        result: anyhow::Result<Published>,
+    },
 }
 
 /// One pass over the slots that held keys when it began.
@@ -64,7 +70,7 @@ impl GenerationDrain {
     ///
     /// # Errors
     /// Kafka will not take a batch. Redis that does not answer is tried again for as long as it takes.
-    pub async fn run(&self, stop: &CancellationToken) -> anyhow::Result<Option<DrainReport>> {
+    pub(crate) async fn run(&self, stop: &CancellationToken) -> anyhow::Result<Option<DrainReport>> {
         let started = Instant::now();
         loop {
             if stop.is_cancelled() {
@@ -73,7 +79,9 @@ impl GenerationDrain {
             match self.cluster_drain().stability().await {
                 Ok(stability) if stability.is_complete() => {
                     if let Some(report) = self.report().await {
-                        self.publisher.metrics.run_finished(report.keys, started.elapsed());
+                        self.publisher
+                            .metrics
+                            .run_finished(report.keys, started.elapsed());
                         return Ok(Some(report));
                     }
                 }
@@ -109,7 +117,11 @@ impl GenerationDrain {
     async fn report(&self) -> Option<DrainReport> {
         let survey = self.cluster.survey().await;
         let nodes = survey.nodes_seen();
-        survey.is_reachable.then(|| DrainReport { nodes, slot_owners: survey.owners, ..self.found.lock().clone() })
+        survey.is_reachable.then(|| DrainReport {
+            nodes,
+            slot_owners: survey.owners,
+            ..self.found.lock().clone()
+        })
     }
 
     /// Visits every slot that holds keys. Tells whether anything was emitted.
@@ -123,7 +135,12 @@ impl GenerationDrain {
         };
         let mut pass = Pass {
             drain: self,
-            assembler: Assembler::new(self.publisher.generation, self.opened_at_ms, self.partitions, self.limits),
+            assembler: Assembler::new(
+                self.publisher.generation,
+                self.opened_at_ms,
+                self.partitions,
+                self.limits,
+            ),
             waiting: interleaved(counted, self.cluster.topology().owners().count()),
             work: FuturesUnordered::new(),
             reading: 0,
@@ -137,7 +154,9 @@ impl GenerationDrain {
 fn interleaved(slots: Vec<SlotCount>, masters: usize) -> VecDeque<SlotCount> {
     let share = slots.len().div_ceil(masters.max(1)).max(1);
     let ranges: Vec<&[SlotCount]> = slots.chunks(share).collect();
-    (0..share).flat_map(|index| ranges.iter().filter_map(move |range| range.get(index).copied())).collect()
+    (0..share)
+        .flat_map(|index| ranges.iter().filter_map(move |range| range.get(index).copied()))
+        .collect()
 }
 
 impl Pass<'_> {
@@ -172,14 +191,16 @@ impl Pass<'_> {
 
     fn read_ahead(&mut self) {
         while self.reading < SLOTS_IN_FLIGHT && self.keys_in_flight < KEYS_IN_FLIGHT {
-            let Some(SlotCount { slot, .. }) = self.waiting.pop_front() else { return };
+            let Some(SlotCount { slot, .. }) = self.waiting.pop_front() else {
+                return;
+            };
             self.reading += 1;
             let verbs = self.drain.cluster_drain();
             let bus = &self.drain.publisher.bus;
             let read = async move {
                 let started = Instant::now();
                 let page = verbs.read_page(slot, PAGE).await;
-                bus.step("read", started.elapsed());
+                bus.step("read").observe(started.elapsed().as_secs_f64());
                 Ended::Read { slot, page }
             };
             self.work.push(read.boxed());
@@ -195,7 +216,11 @@ impl Pass<'_> {
                 full.into_iter().for_each(|batch| self.publish(batch));
             }
             Err(error) => {
-                tracing::warn!(slot, error = &error as &dyn std::error::Error, "slot not read, visited again later");
+                tracing::warn!(
+                    slot,
+                    error = &error as &dyn std::error::Error,
+                    "slot not read, visited again later"
+                );
             }
         }
     }
@@ -203,7 +228,15 @@ impl Pass<'_> {
     fn publish(&mut self, batch: Assembled) {
         let publisher = &self.drain.publisher;
         let names = batch.names.len();
-        self.work.push(async move { Ended::Published { names, result: publisher.publish(batch).await } }.boxed());
+        self.work.push(
+            async move {
+                Ended::Published {
+                    names,
+                    result: publisher.publish(batch).await,
+                }
+            }
+            .boxed(),
+        );
     }
 
     fn count(&self, published: Published) {

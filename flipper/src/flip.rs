@@ -9,7 +9,7 @@ use generations::protocol::{DrainReport, Flipper, FlipperEffect, FlipperEvent, T
 use generations::{Cluster, ClusterName};
 use hint_schema::generation_event::{Generation, GenerationEvent};
 use messagebus::clock::{BootInstant, now_ms};
-use messagebus::metrics::{BusMetrics, ConsumeError};
+use messagebus::metrics::{BusMetrics, ConsumerError};
 use messagebus::{Candidate, KafkaArgs, LogEvent, LogRecord, Producer};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// What the loop works with.
 #[derive(Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// Kafka, for offsets.
     pub kafka: KafkaArgs,
     /// A and B.
@@ -49,7 +49,7 @@ pub struct Parts {
 
 /// What the loop listens to and speaks to.
 #[derive(Debug)]
-pub struct Queues {
+pub(crate) struct Queues {
     /// The log of generations.
     pub log: mpsc::Receiver<LogEvent>,
     /// Whether this process is elected.
@@ -66,7 +66,7 @@ pub struct Queues {
 
 /// Drives one incarnation of the flipper.
 #[derive(Debug)]
-pub struct FlipLoop {
+pub(crate) struct FlipLoop {
     machine: Flipper,
     parts: Parts,
     queues: Queues,
@@ -80,16 +80,23 @@ pub struct FlipLoop {
 impl FlipLoop {
     /// A loop around a machine that has read nothing yet.
     #[must_use]
-    pub fn new(machine: Flipper, parts: Parts, queues: Queues) -> Self {
+    pub(crate) fn new(machine: Flipper, parts: Parts, queues: Queues) -> Self {
         let (found, drains) = (BTreeMap::new(), BTreeMap::new());
-        Self { machine, parts, queues, found, drains, work: JoinSet::new() }
+        Self {
+            machine,
+            parts,
+            queues,
+            found,
+            drains,
+            work: JoinSet::new(),
+        }
     }
 
     /// Runs until `shutdown`, then lets the drain finish the batches that are in flight.
     ///
     /// # Errors
     /// The log or a batch cannot be written, or the clusters hold keys that the log knows nothing of.
-    pub async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(TICK);
         loop {
             let event = tokio::select! {
@@ -122,19 +129,31 @@ impl FlipLoop {
     /// A record of the log as an event. One that cannot be decoded is no record of ours: it is counted and
     /// passed over, as every reader of the log passes it over.
     fn read(&self, event: LogEvent) -> Option<FlipperEvent> {
-        let LogRecord { key, value, offset, .. } = match event {
+        let LogRecord {
+            key, value, offset, ..
+        } = match event {
             LogEvent::CaughtUp => return Some(FlipperEvent::CaughtUp),
             LogEvent::Record(record) => record,
         };
         let Some(value) = value else {
-            return Some(FlipperEvent::Tombstone(String::from_utf8_lossy(&key).into_owned()));
+            return Some(FlipperEvent::Tombstone(
+                String::from_utf8_lossy(&key).into_owned(),
+            ));
         };
         match GenerationEvent::decode(&value) {
             Ok(event) => Some(FlipperEvent::Control(event)),
             Err(error) => {
                 let topics = self.parts.kafka.topics();
-                self.parts.bus.consume_error(&topics.group("flipper"), &topics.generations(), ConsumeError::Decode);
-                tracing::error!(offset, error = &error as &dyn std::error::Error, "a log record cannot be read");
+                let group = self
+                    .parts
+                    .bus
+                    .group(&topics.group("flipper"), &topics.generations());
+                group.errors(ConsumerError::Decode).inc();
+                tracing::error!(
+                    offset,
+                    error = &error as &dyn std::error::Error,
+                    "a log record cannot be read"
+                );
                 None
             }
         }
@@ -182,7 +201,11 @@ impl FlipLoop {
     }
 
     async fn write(&self, write: LogWrite) -> anyhow::Result<()> {
-        self.queues.writes.send(write).await.context("the log writer has ended")
+        self.queues
+            .writes
+            .send(write)
+            .await
+            .context("the log writer has ended")
     }
 
     fn cluster(&self, generation: Generation) -> &Cluster {
@@ -196,11 +219,16 @@ impl FlipLoop {
     fn snapshot(&mut self, generation: Generation) {
         let cluster = self.cluster(generation).clone();
         let (kafka, tell) = (self.parts.kafka.clone(), self.queues.tell.clone());
-        self.work.spawn(snapshot::opening(kafka, cluster, generation, tell));
+        self.work
+            .spawn(snapshot::opening(kafka, cluster, generation, tell));
     }
 
     fn drain(&mut self, generation: Generation) {
-        let opened = self.machine.history().generation(generation).and_then(|entry| entry.opened.as_ref());
+        let opened = self
+            .machine
+            .history()
+            .generation(generation)
+            .and_then(|entry| entry.opened.as_ref());
         let opened_at_ms = opened.map_or_else(now_ms, |opened| opened.opened_at_ms);
         let cluster = self.cluster(generation).clone();
         let publisher = Publisher {
@@ -250,13 +278,21 @@ impl FlipLoop {
     }
 
     fn observe_opened(&self, generation: Generation) {
-        if self.machine.history().active().is_some_and(|active| generation <= active) {
+        if self
+            .machine
+            .history()
+            .active()
+            .is_some_and(|active| generation <= active)
+        {
             return;
         }
         let metrics = &self.parts.metrics;
         metrics.last_flip.set([], now_ms() / 1_000);
         for cluster in ClusterName::ALL {
-            metrics.active_cluster.set([cluster.label()], u64::from(cluster == ClusterName::of(generation)));
+            metrics.active_cluster.set(
+                [cluster.label()],
+                u64::from(cluster == ClusterName::of(generation)),
+            );
         }
         if let Some((opening, trigger)) = self.machine.opening()
             && opening == generation
@@ -268,7 +304,9 @@ impl FlipLoop {
 
     /// Only the first verdict counts, and only the process that works counts it.
     fn observe_verdict(&mut self, event: &GenerationEvent) {
-        let Some(generation) = event.generation() else { return };
+        let Some(generation) = event.generation() else {
+            return;
+        };
         self.found.remove(&generation);
         if !self.machine.is_elected() || self.machine.history().verdict(generation).is_some() {
             return;
@@ -276,10 +314,16 @@ impl FlipLoop {
         let verdicts = &self.parts.metrics.verdicts;
         match event {
             GenerationEvent::Settled(settled) => {
-                verdicts.with([if settled.audited { "settled" } else { "unaudited" }]).inc();
+                verdicts
+                    .with([if settled.audited { "settled" } else { "unaudited" }])
+                    .inc();
                 tracing::info!(
-                    generation, keys = settled.keys, batches = settled.batches, late_keys = settled.late_keys,
-                    audited = settled.audited, "settled"
+                    generation,
+                    keys = settled.keys,
+                    batches = settled.batches,
+                    late_keys = settled.late_keys,
+                    audited = settled.audited,
+                    "settled"
                 );
             }
             GenerationEvent::Failed(failed) => {
@@ -298,7 +342,9 @@ impl FlipLoop {
         let history = self.machine.history();
         metrics.leader.set([], u64::from(self.machine.is_elected()));
         metrics.draining.set([], u64::from(!self.drains.is_empty()));
-        metrics.replays_open.set([], history.open_replays().count() as u64);
+        metrics
+            .replays_open
+            .set([], history.open_replays().count() as u64);
         self.queues.status.send_replace(Status::of(&self.machine));
     }
 }

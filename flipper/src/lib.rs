@@ -16,8 +16,10 @@ use anyhow::Context;
 use generations::protocol::Flipper;
 use generations::{Cluster, ClusterName, RedisMetrics};
 use hint_schema::generation_event::Incarnation;
-use messagebus::metrics::{BusMetrics, Registrar};
-use messagebus::{Admin, Health, Producer, Service, TokenFile, elect, follow};
+use messagebus::admin::{self, AdminState};
+use messagebus::metrics::{BusMetrics, Check, Registrar};
+use messagebus::token::Token;
+use messagebus::{Health, Producer, Service, elect, follow};
 use prometheus::Registry;
 use tokio::sync::{mpsc, watch as value};
 
@@ -41,7 +43,10 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
     let bus = BusMetrics::register(&registrar).context("registering the bus's metrics")?;
     let redis = RedisMetrics::register(&registrar).context("registering Redis' metrics")?;
     let metrics = Metrics::register(&registrar).context("registering the flipper's metrics")?;
-    metrics.interval.with([]).set(config.flip.flip_interval.as_secs_f64());
+    metrics
+        .interval
+        .with([])
+        .set(config.flip.flip_interval.as_secs_f64());
 
     let topics = config.kafka.topics();
     let producer = Producer::new(&config.kafka, bus.clone())?;
@@ -56,23 +61,50 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
     let (writes, to_write) = mpsc::channel(WRITES);
     let (status, shown) = value::channel(status::Status::default());
 
+    let health = Health::new(bus.clone());
+    health.require(Check::Redis);
+    health.watch_producer(&producer);
+    service.spawn("health", health.clone().run(service.shutdown()));
     for cluster in &clusters {
-        service.spawn("watch", watch::watch(cluster.clone(), tell.clone(), service.shutdown()));
+        let watch = watch::watch(cluster.clone(), tell.clone(), health.clone(), service.shutdown());
+        service.spawn("watch", watch);
     }
     let writer = control::write_log(producer.clone(), topics.generations(), to_write, tell.clone());
     service.spawn("log writer", writer);
     let routes = routes::routes(shown, tell.clone());
-    let health = Health::new(bus.clone());
-    let admin = Admin { registry, health: health.clone(), token: TokenFile::new(config.admin.admin_token_file.clone()) };
-    service.spawn("admin", admin.serve(config.admin_addr, routes, service.shutdown()));
+    let state = AdminState {
+        registry,
+        health,
+        token: Token::new(config.admin.admin_token_file.clone()),
+    };
+    service.spawn(
+        "admin",
+        admin::serve(config.admin_addr, state, routes, service.shutdown()),
+    );
 
     let machine = Flipper::new(Incarnation(rand::random()), config.flip.settings());
     let limits = BatchLimits {
         urls: config.batch.batch_max_urls as usize,
         bytes: config.batch.batch_max_bytes as usize,
     };
-    let parts = Parts { kafka: config.kafka, clusters, producer, partitions, limits, metrics, bus, candidate };
-    let queues = Queues { log, elected, events, tell, writes, status };
+    let parts = Parts {
+        kafka: config.kafka,
+        clusters,
+        producer,
+        partitions,
+        limits,
+        metrics,
+        bus,
+        candidate,
+    };
+    let queues = Queues {
+        log,
+        elected,
+        events,
+        tell,
+        writes,
+        status,
+    };
     let flips = FlipLoop::new(machine, parts, queues);
     let shutdown = service.shutdown();
     service.spawn("flip", async move {

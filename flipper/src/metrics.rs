@@ -6,7 +6,16 @@ use generations::ClusterName;
 use messagebus::metrics::{CounterFamily, GaugeFamily, HistogramFamily, Registrar};
 
 /// A generation from empty to ten million URLs.
-const RUN_BUCKETS: [f64; 8] = [0.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 5_000_000.0, 10_000_000.0];
+const RUN_BUCKETS: [f64; 8] = [
+    0.0,
+    100.0,
+    1_000.0,
+    10_000.0,
+    100_000.0,
+    1_000_000.0,
+    5_000_000.0,
+    10_000_000.0,
+];
 /// A batch up to its limit.
 const BATCH_BUCKETS: [f64; 7] = [1.0, 10.0, 100.0, 1_000.0, 5_000.0, 9_999.0, 10_000.0];
 /// A drain, against the flip interval of two minutes.
@@ -59,28 +68,95 @@ impl Metrics {
     /// A name that is taken.
     pub fn register(registrar: &Registrar) -> prometheus::Result<Self> {
         let metrics = Self {
-            flips: registrar.counter("flipper_flips_total", "How often do we flip, and why?", ["outcome"])?,
-            last_flip: registrar.gauge("flipper_last_flip_timestamp_seconds", "When was the last flip?", [])?,
+            flips: registrar.counter(
+                "flipper_flips_total",
+                "How often do we flip, and why?",
+                ["outcome"],
+            )?,
+            last_flip: registrar.gauge(
+                "flipper_last_flip_timestamp_seconds",
+                "When was the last flip?",
+                [],
+            )?,
             interval: registrar.gauge("flipper_flip_interval_seconds", "How often should we flip?", [])?,
             leader: registrar.gauge("flipper_leader", "Does this one work, or stand by?", [])?,
-            active_cluster: registrar.gauge("flipper_active_cluster", "Which cluster is written?", ["redis_cluster"])?,
+            active_cluster: registrar.gauge(
+                "flipper_active_cluster",
+                "Which cluster is written?",
+                ["redis_cluster"],
+            )?,
             draining: registrar.gauge("flipper_drain_in_progress", "Is a generation being drained?", [])?,
-            drain_seconds: registrar.histogram("flipper_drain_duration_seconds", "How long does a drain take?", [], &DRAIN_BUCKETS)?,
-            last_drain_seconds: registrar.gauge("flipper_last_drain_duration_seconds", "How long did the last drain take?", [])?,
-            remaining: registrar.gauge("flipper_generation_remaining_urls", "What is still in each cluster?", ["redis_cluster"])?,
-            run_urls: registrar.histogram("flipper_run_urls", "How many URLs does a generation hold?", [], &RUN_BUCKETS)?,
-            last_run_urls: registrar.gauge("flipper_last_run_urls", "How many URLs did the last generation hold?", [])?,
-            drained: registrar.counter("flipper_urls_drained_total", "How many URLs are in acknowledged batches?", [])?,
-            batch_urls: registrar.histogram("flipper_batch_urls", "How full are batches?", [], &BATCH_BUCKETS)?,
-            published: registrar.counter("flipper_batches_published_total", "What becomes of batches?", ["outcome"])?,
-            late: registrar.counter("flipper_late_writes_total", "How many names of older generations turn up?", [])?,
-            verdicts: registrar.counter("flipper_generations_total", "How do generations end?", ["verdict"])?,
-            replays_open: registrar.gauge("flipper_replays_open", "How many failed generations are not read again yet?", [])?,
-            recovered: registrar.counter("flipper_generations_recovered_total", "How many failed generations are read again?", [])?,
+            drain_seconds: registrar.histogram(
+                "flipper_drain_duration_seconds",
+                "How long does a drain take?",
+                [],
+                &DRAIN_BUCKETS,
+            )?,
+            last_drain_seconds: registrar.gauge(
+                "flipper_last_drain_duration_seconds",
+                "How long did the last drain take?",
+                [],
+            )?,
+            remaining: registrar.gauge(
+                "flipper_generation_remaining_urls",
+                "What is still in each cluster?",
+                ["redis_cluster"],
+            )?,
+            run_urls: registrar.histogram(
+                "flipper_run_urls",
+                "How many URLs does a generation hold?",
+                [],
+                &RUN_BUCKETS,
+            )?,
+            last_run_urls: registrar.gauge(
+                "flipper_last_run_urls",
+                "How many URLs did the last generation hold?",
+                [],
+            )?,
+            drained: registrar.counter(
+                "flipper_urls_drained_total",
+                "How many URLs are in acknowledged batches?",
+                [],
+            )?,
+            batch_urls: registrar.histogram(
+                "flipper_batch_urls",
+                "How full are batches?",
+                [],
+                &BATCH_BUCKETS,
+            )?,
+            published: registrar.counter(
+                "flipper_batches_published_total",
+                "What becomes of batches?",
+                ["outcome"],
+            )?,
+            late: registrar.counter(
+                "flipper_late_writes_total",
+                "How many names of older generations turn up?",
+                [],
+            )?,
+            verdicts: registrar.counter(
+                "flipper_generations_total",
+                "How do generations end?",
+                ["verdict"],
+            )?,
+            replays_open: registrar.gauge(
+                "flipper_replays_open",
+                "How many failed generations are not read again yet?",
+                [],
+            )?,
+            recovered: registrar.counter(
+                "flipper_generations_recovered_total",
+                "How many failed generations are read again?",
+                [],
+            )?,
         };
         FLIPS.iter().for_each(|why| metrics.flips.with([why]).reset());
-        VERDICTS.iter().for_each(|verdict| metrics.verdicts.with([verdict]).reset());
-        PUBLISHED.iter().for_each(|outcome| metrics.published.with([outcome]).reset());
+        VERDICTS
+            .iter()
+            .for_each(|verdict| metrics.verdicts.with([verdict]).reset());
+        PUBLISHED
+            .iter()
+            .for_each(|outcome| metrics.published.with([outcome]).reset());
         for cluster in ClusterName::ALL {
             metrics.active_cluster.set([cluster.label()], 0);
             metrics.remaining.set([cluster.label()], 0);

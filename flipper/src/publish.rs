@@ -18,7 +18,7 @@ const UNLINK_ATTEMPTS: usize = 3;
 
 /// What one acknowledged and removed batch adds to the books.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Published {
+pub(crate) struct Published {
     /// Names of the drained generation, removed.
     pub keys: u64,
     /// The wrapping sum of their hashes.
@@ -33,7 +33,7 @@ pub struct Published {
 
 /// Publishes batches of one generation.
 #[derive(Clone, Debug)]
-pub struct Publisher {
+pub(crate) struct Publisher {
     /// The generation.
     pub generation: u64,
     /// The topic `batches`.
@@ -54,7 +54,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka will not take the batch, or the producer is dead.
-    pub async fn publish(&self, batch: Assembled) -> anyhow::Result<Published> {
+    pub(crate) async fn publish(&self, batch: Assembled) -> anyhow::Result<Published> {
         let (urls, names) = (batch.url_count(), batch.names);
         let message = HintBatch {
             id: BatchId::from(rand::random::<u128>()),
@@ -64,13 +64,13 @@ impl Publisher {
         };
         let started = Instant::now();
         let payload = message.encode();
-        self.bus.step("encode", started.elapsed());
+        self.bus.step("encode").observe(started.elapsed().as_secs_f64());
         self.send(batch.partition, &payload, urls).await?;
         self.observe_ages(&message);
 
         let started = Instant::now();
         let published = self.remove(urls, names).await;
-        self.bus.step("delete", started.elapsed());
+        self.bus.step("delete").observe(started.elapsed().as_secs_f64());
         self.metrics.late.with([]).inc_by(published.late_keys);
         Ok(published)
     }
@@ -90,7 +90,10 @@ impl Publisher {
             match self.producer.send(record).await {
                 Ok(_) => break,
                 Err(error @ ProduceError::Unknown { .. }) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "batch not acknowledged, sent again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "batch not acknowledged, sent again"
+                    );
                 }
                 Err(error) => {
                     self.metrics.batch_refused();
@@ -101,22 +104,26 @@ impl Publisher {
                 }
             }
         }
-        self.bus.step("publish", started.elapsed());
+        self.bus.step("publish").observe(started.elapsed().as_secs_f64());
         self.metrics.batch_published(urls);
         Ok(())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "histograms are floats")]
     fn observe_ages(&self, batch: &HintBatch) {
+        let ages = self.bus.hint_age(Stage::Drained, "");
         for host in &batch.hosts {
             let age_ms = now_ms().saturating_sub(host.oldest_event_ms);
-            self.bus.hint_age(Stage::Drained, "", age_ms as f64 / 1_000.0);
+            ages.observe(age_ms as f64 / 1_000.0);
         }
     }
 
     async fn remove(&self, urls: usize, names: Vec<DrainedName>) -> Published {
         let merged_keys = (names.len() - urls) as u64;
-        let mut published = Published { merged_keys, ..Published::default() };
+        let mut published = Published {
+            merged_keys,
+            ..Published::default()
+        };
         let mut slots: BTreeMap<u16, Vec<DrainedName>> = BTreeMap::new();
         for name in names {
             slots.entry(name.slot).or_default().push(name);
@@ -129,7 +136,7 @@ impl Publisher {
             match answer {
                 UnlinkAnswer::Unlinked(_) => {}
                 // Counted all the same: a name that went without an answer must not look like a shortfall.
-                UnlinkAnswer::Unknown(_) => published.unlink_unknown = true,
+                UnlinkAnswer::Unknown => published.unlink_unknown = true,
                 // Still there for certain: the next pass meets it again, and counts it then.
                 UnlinkAnswer::NotDone(_) => continue,
             }

@@ -16,7 +16,7 @@ struct Shared {
 }
 
 /// The routes; `events` is the flip loop's queue.
-pub fn routes(status: watch::Receiver<Status>, events: mpsc::Sender<FlipperEvent>) -> Router {
+pub(crate) fn routes(status: watch::Receiver<Status>, events: mpsc::Sender<FlipperEvent>) -> Router {
     Router::new()
         .route("/generations", get(generations))
         .route("/flip", post(flip))
@@ -31,10 +31,16 @@ async fn generations(State(shared): State<Shared>) -> Json<Status> {
 /// Asks for a flip; it happens once the generation before the active one has its verdict.
 async fn flip(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if !shared.status.borrow().elected {
-        return (StatusCode::CONFLICT, "this flipper stands by: ask the one that works\n");
+        return (
+            StatusCode::CONFLICT,
+            "this flipper stands by: ask the one that works\n",
+        );
     }
     match shared.events.try_send(FlipperEvent::FlipAsked) {
         Ok(()) => (StatusCode::ACCEPTED, "a flip is asked for\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the flipper is busy or leaving: try again\n"),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the flipper is busy or leaving: try again\n",
+        ),
     }
 }

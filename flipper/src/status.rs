@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// The flipper's view of the log.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// Whether this process works, not stands by.
     pub elected: bool,
     /// The active generation.
@@ -19,7 +19,7 @@ pub struct Status {
 
 /// One generation.
 #[derive(Clone, Debug, Serialize)]
-pub struct GenerationStatus {
+pub(crate) struct GenerationStatus {
     /// Its number.
     pub generation: u64,
     /// When it was opened, Unix milliseconds.
@@ -39,7 +39,7 @@ pub struct GenerationStatus {
 impl Status {
     /// What the state machine knows.
     #[must_use]
-    pub fn of(machine: &Flipper) -> Self {
+    pub(crate) fn of(machine: &Flipper) -> Self {
         let history = machine.history();
         let open: Vec<u64> = history.open_replays().map(|(generation, _)| generation).collect();
         let active = history.active();

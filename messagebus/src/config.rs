@@ -141,6 +141,8 @@ fn find<'c>(command: &'c Command, argument: &str) -> Option<&'c clap::Arg> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[derive(Debug, Parser)]

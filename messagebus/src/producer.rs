@@ -67,6 +67,14 @@ pub struct Producer {
     memory: Arc<Semaphore>,
 }
 
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer")
+            .field("room_for_records", &self.records.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Producer {
     /// Makes the client. A broker that does not answer is no error: the client goes on trying.
     ///

@@ -225,7 +225,7 @@ impl Worker {
                     ) {
                         (Ok(()), Some(&(partition, offset))) => self.filling.sought(partition, offset),
                         (error, _) => {
-                            tracing::warn!(partition = result.partition(), ?error, "seek is due again")
+                            tracing::warn!(partition = result.partition(), ?error, "seek is due again");
                         }
                     }
                 }

@@ -110,6 +110,15 @@ impl<const N: usize> GaugeFamily<N> {
         self.0.with_label_values(&values)
     }
 
+    /// Sets the gauge of these label values to a count.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "gauges are floats; no count here comes near 2^52"
+    )]
+    pub fn set(&self, values: [&str; N], count: u64) {
+        self.with(values).set(count as f64);
+    }
+
     /// Stops exporting the gauge of these label values.
     pub fn remove(&self, values: [&str; N]) {
         // An error only says that there was no such gauge, which is what the caller wants.

@@ -126,7 +126,7 @@ impl Flipper {
             }
             FlipperEvent::Drained { generation, report } => self.drained(generation, report, &mut effects),
             FlipperEvent::EndOffsets { generation, log } => {
-                self.publish_failed(generation, &log, &mut effects)
+                self.publish_failed(generation, &log, &mut effects);
             }
             FlipperEvent::FlipAsked => self.flip_asked = true,
             FlipperEvent::Tick => {}

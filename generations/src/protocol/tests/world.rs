@@ -631,7 +631,7 @@ impl World {
                     .iter()
                     .any(|(at, emitted)| *emitted == url && *at > polled);
                 let wanted = OffsetInterval {
-                    partition: partition as i32,
+                    partition: i32::try_from(partition).unwrap(),
                     from: offset as i64,
                     to: offset as i64 + 1,
                 };
@@ -722,7 +722,7 @@ impl World {
                     let url = self.input[partition][offset];
                     let polled = self.first_polled[&(partition, offset)];
                     let wanted = OffsetInterval {
-                        partition: partition as i32,
+                        partition: i32::try_from(partition).unwrap(),
                         from: offset as i64,
                         to: offset as i64 + 1,
                     };

@@ -65,6 +65,8 @@ pub enum WriterEvent {
         /// Copies.
         copies: u64,
     },
+    /// Redis will not take what is left for now: nothing of it is under way, and it waits to be sent again.
+    Blocked,
     /// So many of the batch's other acknowledgements arrived.
     Acknowledged {
         /// The batch.

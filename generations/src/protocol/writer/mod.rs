@@ -97,6 +97,12 @@ impl Writer {
         self.is_in_flight(batch) && self.bound.is_some_and(|bound| self.lease.covers(bound, now))
     }
 
+    /// When the lease for the bound generation ends: no copy may leave for Redis from then on.
+    #[must_use]
+    pub fn lease_until(&self) -> Option<BootInstant> {
+        self.bound.and_then(|bound| self.lease.until(bound))
+    }
+
     /// Takes one event at `now`, the boot-time clock, and says what to do, in order.
     pub fn step(&mut self, now: BootInstant, event: WriterEvent) -> Vec<WriterEffect> {
         let mut effects = Vec::new();
@@ -138,6 +144,7 @@ impl Writer {
                     self.tally.unknown += copies;
                 }
             }
+            WriterEvent::Blocked => self.give_up_what_is_over(&mut effects),
             WriterEvent::Acknowledged { batch, acks } => {
                 if let Some(waiting) = self.waiting_of(batch) {
                     waiting.acks = waiting.acks.saturating_sub(acks);
@@ -221,6 +228,15 @@ impl Writer {
             waiting.sets = waiting.sets.saturating_sub(new + repeated);
         }
         self.commit_if_handled(batch, effects);
+    }
+
+    /// A closed generation that takes no more keys: waiting for its lease to lapse would hold its barrier up
+    /// and make its books inexact for nothing, since no copy is under way.
+    fn give_up_what_is_over(&mut self, effects: &mut Vec<WriterEffect>) {
+        let is_over = self.bound < self.admission.highest();
+        if is_over && self.in_flight.values().all(|batch| batch.copies == 0) {
+            self.lapse(effects);
+        }
     }
 
     /// Copies that are no longer under way.

@@ -1,0 +1,94 @@
+//! The writer's records to the log of generations: heartbeats once, seals until they are acknowledged.
+
+use anyhow::Context;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hint_schema::generation_event::{GenerationEvent, Heartbeat, Sealed};
+use messagebus::{OutRecord, ProduceError, Producer};
+use tokio::sync::mpsc;
+
+/// Something to write to the log.
+#[derive(Clone, Debug)]
+pub(crate) enum LogWrite {
+    /// Produced once: one that is lost is followed by the next.
+    Heartbeat(Heartbeat),
+    /// Produced until it is acknowledged.
+    Seal(Sealed),
+}
+
+/// Writes what comes until the queue is closed and every seal acknowledged. Tells `finished` when a final seal is.
+///
+/// # Errors
+/// The log will not take a seal, or the producer is dead.
+pub(crate) async fn write_log(
+    producer: Producer,
+    topic: String,
+    mut queue: mpsc::Receiver<LogWrite>,
+    finished: mpsc::Sender<()>,
+) -> anyhow::Result<()> {
+    let mut seals = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            // A heartbeat must not wait for a seal's acknowledgement: the lease depends on it.
+            write = queue.recv() => match write {
+                Some(LogWrite::Heartbeat(heartbeat)) => beat(&producer, &topic, heartbeat).await?,
+                Some(LogWrite::Seal(sealed)) => seals.push(seal(&producer, &topic, sealed)),
+                None => break,
+            },
+            Some(sealed) = seals.next() => announce(sealed?, &finished).await,
+        }
+    }
+    while let Some(sealed) = seals.next().await {
+        announce(sealed?, &finished).await;
+    }
+    Ok(())
+}
+
+async fn announce(sealed: Sealed, finished: &mpsc::Sender<()>) {
+    tracing::info!(
+        generation = sealed.generation, new_keys = sealed.new_keys, repeated_keys = sealed.repeated_keys,
+        unknown = sealed.unknown, is_final = sealed.is_final, "sealed"
+    );
+    if sealed.is_final {
+        // Nobody listens when the service stops for another reason.
+        drop(finished.send(()).await);
+    }
+}
+
+async fn beat(producer: &Producer, topic: &str, heartbeat: Heartbeat) -> anyhow::Result<()> {
+    let event = GenerationEvent::Heartbeat(heartbeat);
+    let (key, payload) = (event.key(), event.encode());
+    match producer.enqueue(record(topic, &key, &payload)).await {
+        // Whether it arrived shows when it is read back.
+        Ok(delivery) => drop(delivery),
+        Err(ProduceError::Unknown { .. }) => {}
+        Err(error) => return Err(error).with_context(|| format!("writing {key} to {topic}")),
+    }
+    Ok(())
+}
+
+async fn seal(producer: &Producer, topic: &str, sealed: Sealed) -> anyhow::Result<Sealed> {
+    let event = GenerationEvent::Sealed(sealed.clone());
+    let (key, payload) = (event.key(), event.encode());
+    // Nobody overwrites a key, nor its own: after a time-out the same bytes go again.
+    while let Err(error) = producer.send(record(topic, &key, &payload)).await {
+        match error {
+            ProduceError::Unknown { .. } => {
+                tracing::warn!(key, error = &error as &dyn std::error::Error, "seal sent again");
+            }
+            ProduceError::Refused { .. } | ProduceError::Fatal { .. } => {
+                return Err(error).with_context(|| format!("writing {key} to {topic}"));
+            }
+        }
+    }
+    Ok(sealed)
+}
+
+fn record<'a>(topic: &'a str, key: &'a str, payload: &'a [u8]) -> OutRecord<'a> {
+    OutRecord {
+        topic,
+        partition: Some(0),
+        key: key.as_bytes(),
+        payload: Some(payload),
+        headers: &[],
+    }
+}
