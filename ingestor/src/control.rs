@@ -45,12 +45,16 @@ pub(crate) async fn write_log(
 
 async fn announce(sealed: Sealed, finished: &mpsc::Sender<()>) {
     tracing::info!(
-        generation = sealed.generation, new_keys = sealed.new_keys, repeated_keys = sealed.repeated_keys,
-        unknown = sealed.unknown, is_final = sealed.is_final, "sealed"
+        generation = sealed.generation,
+        new_keys = sealed.new_keys,
+        repeated_keys = sealed.repeated_keys,
+        unknown = sealed.unknown,
+        is_final = sealed.is_final,
+        "sealed"
     );
     if sealed.is_final {
         // Nobody listens when the service stops for another reason.
-        drop(finished.send(()).await);
+        let _closed = finished.send(()).await.is_err();
     }
 }
 

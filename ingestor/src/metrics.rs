@@ -190,12 +190,12 @@ mod tests {
         assert_eq!(records.len(), Reason::COUNT + 1);
         let counted: Vec<_> = records
             .iter()
-            .filter(|metric| metric.get_counter().value() > 0.0)
+            .filter(|metric| metric.get_counter().get_value() > 0.0)
             .map(|metric| {
                 (
                     metric.get_label()[0].value(),
                     metric.get_label()[1].value(),
-                    metric.get_counter().value(),
+                    metric.get_counter().get_value(),
                 )
             })
             .collect();

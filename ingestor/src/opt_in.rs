@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messagebus::metrics::{ConsumerError, GroupMetrics};
-use messagebus::{Follower, KafkaArgs, LogEvent, LogRecord, now_ms, offsets};
+use messagebus::{Follower, Health, KafkaArgs, LogEvent, LogRecord, now_ms, offsets};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,7 @@ pub(crate) struct OptInList {
     pub(crate) zones: watch::Sender<Option<Arc<Zones>>>,
     pub(crate) metrics: Metrics,
     pub(crate) group: GroupMetrics,
+    pub(crate) health: Health,
 }
 
 impl OptInList {
@@ -45,7 +46,9 @@ impl OptInList {
                     continue;
                 }
             };
-            let Some(event) = event else { anyhow::bail!("the reader of the zones topic has died") };
+            let Some(event) = event else {
+                anyhow::bail!("the reader of the zones topic has died")
+            };
             complete |= self.take(&mut table, event);
             // A snapshot in use makes the next change copy the table: so one for all that is there already.
             while let Ok(event) = self.log.try_recv() {
@@ -65,7 +68,13 @@ impl OptInList {
             LogEvent::CaughtUp => return true,
             LogEvent::Record(record) => record,
         };
-        let LogRecord { key, value, partition, offset, .. } = record;
+        let LogRecord {
+            key,
+            value,
+            partition,
+            offset,
+            ..
+        } = record;
         match table.apply(&key, value.as_deref()) {
             Ok(Some(change)) => self.metrics.zone_changed(change),
             Ok(None) => {}
@@ -87,7 +96,12 @@ impl OptInList {
         self.metrics.zones(&zones);
         self.metrics.zones_refreshed(now_ms() / 1_000);
         if self.zones.borrow().is_none() {
-            tracing::info!(enabled = zones.enabled(), disabled = zones.disabled(), "zones read");
+            self.health.set_ready("zones", true);
+            tracing::info!(
+                enabled = zones.enabled(),
+                disabled = zones.disabled(),
+                "zones read"
+            );
         }
         self.zones.send_replace(Some(zones));
     }

@@ -42,7 +42,11 @@ impl Rejected {
             partition: record.partition,
             offset: record.offset,
             key: record.key.unwrap_or_default().to_vec(),
-            payload: record.payload.get(..KEPT_BYTES).unwrap_or(record.payload).to_vec(),
+            payload: record
+                .payload
+                .get(..KEPT_BYTES)
+                .unwrap_or(record.payload)
+                .to_vec(),
         }
     }
 }
@@ -71,7 +75,14 @@ impl RejectedProducer {
             let count = records.len() as u64;
             try_join_all(records.iter().map(|record| self.produce(record))).await?;
             self.counter.inc_by(count);
-            if acknowledged.send(Acknowledged { batch, records: count }).await.is_err() {
+            if acknowledged
+                .send(Acknowledged {
+                    batch,
+                    records: count,
+                })
+                .await
+                .is_err()
+            {
                 break;
             }
         }

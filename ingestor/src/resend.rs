@@ -43,7 +43,12 @@ impl Resend {
         }));
         self.block = answer.block.or(self.block);
         let moved_only = answer.blocked == 0 && answer.unanswered == 0;
-        self.wait_from(now, if moved_only { Duration::ZERO } else { self.next_wait() });
+        let wait = if moved_only {
+            Duration::ZERO
+        } else {
+            self.next_wait()
+        };
+        self.wait_from(now, wait);
     }
 
     /// Keeps SETs that there was no room for.

@@ -68,6 +68,9 @@ async fn resume(State(shared): State<Shared>, Path(partition): Path<i32>) -> (St
         tracing::info!(partition, "resumed by hand");
         (StatusCode::OK, "resumed\n")
     } else {
-        (StatusCode::NOT_FOUND, "this process holds no stopped partition of that number\n")
+        (
+            StatusCode::NOT_FOUND,
+            "this process holds no stopped partition of that number\n",
+        )
     }
 }

@@ -44,7 +44,11 @@ impl Stops {
 
 impl Judging<'_> {
     /// Counts records of one partition in their order; says why it must stop, once it must.
-    pub(crate) fn judged(&mut self, partition: i32, rejected: impl Iterator<Item = bool>) -> Option<StopCause> {
+    pub(crate) fn judged(
+        &mut self,
+        partition: i32,
+        rejected: impl Iterator<Item = bool>,
+    ) -> Option<StopCause> {
         let rule = self.rules.entry(partition).or_default();
         let was_stopped = rule.cause().is_some();
         rule.advance(self.second);

@@ -1,0 +1,80 @@
+//! A polled batch until it is committed or dropped.
+
+use std::time::Instant;
+
+use messagebus::{Consumer, Record, RecordBatch, Span};
+
+use crate::reason::Reason;
+
+/// What the loop knows of it.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    /// Until they are judged: their memory counts against the consumer's buffer.
+    records: Option<RecordBatch>,
+    /// Those that began.
+    spans: Vec<Span>,
+    not_begun: Vec<(Reason, u64)>,
+    /// Accepted URLs without an answer that counted.
+    pub(crate) unanswered: u64,
+    /// When its SETs were handed over.
+    pub(crate) staged: Option<Instant>,
+}
+
+impl OpenBatch {
+    /// Begins every span that may still begin.
+    pub(crate) fn begin(records: RecordBatch, consumer: &Consumer) -> Self {
+        let (spans, stale): (Vec<Span>, Vec<Span>) =
+            records.spans().iter().partition(|span| consumer.begin(span));
+        let is_held = |partition| {
+            let held = consumer.partitions();
+            held.iter().any(|status| status.partition == partition)
+        };
+        let not_begun = stale.iter().map(|span| {
+            let reason = if is_held(span.partition) {
+                Reason::Lease
+            } else {
+                Reason::Revoked
+            };
+            (reason, u64::from(span.records))
+        });
+        Self {
+            not_begun: not_begun.collect(),
+            records: Some(records),
+            spans,
+            unanswered: 0,
+            staged: None,
+        }
+    }
+
+    /// The spans that began.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Records that may not be worked on, and why.
+    pub(crate) fn not_begun(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        self.not_begun.iter().copied()
+    }
+
+    /// Records of the spans that began and were not judged.
+    pub(crate) fn unjudged(&self) -> u64 {
+        match self.records {
+            Some(_) => self.spans.iter().map(|span| u64::from(span.records)).sum(),
+            None => 0,
+        }
+    }
+
+    /// Takes the records out, to judge them; once.
+    pub(crate) fn take_records(&mut self) -> Option<RecordBatch> {
+        self.records.take()
+    }
+
+    /// The records of a batch that belong to the spans that began, in the order they were polled.
+    pub(crate) fn begun<'a>(spans: &'a [Span], records: &'a RecordBatch) -> impl Iterator<Item = Record<'a>> {
+        let all = spans.len() == records.spans().len();
+        let began = move |partition| spans.iter().any(|span| span.partition == partition);
+        records
+            .records()
+            .filter(move |record| all || began(record.partition))
+    }
+}
