@@ -1,1 +1,15 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod audit;
+pub mod demo;
+mod live;
+pub mod partners;
+mod ports;
+mod process;
+pub mod produce;
+pub mod read_topic;
+pub mod run;
+pub mod scrape;
+pub mod service;
+pub mod stack;
+pub mod traffic;

@@ -1,0 +1,153 @@
+//! `demo`: the whole pipeline for a minute, watched, and its books at the end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use messagebus::config::duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Report;
+use crate::live::Live;
+use crate::partners::Misbehaviour;
+use crate::produce::{ProduceArgs, produce};
+use crate::run::{Run, RunSettings};
+use crate::stack::Stack;
+use crate::traffic::TrafficArgs;
+
+/// What the demo does.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Records a second
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: u64,
+    /// How long traffic flows
+    #[arg(long, default_value = "45s", value_parser = duration)]
+    pub traffic_for: Duration,
+    /// `FLIP_INTERVAL`
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub flip_interval: Duration,
+    /// How long the pipeline may take to come to rest after the traffic
+    #[arg(long, default_value = "2m", value_parser = duration)]
+    pub rest_within: Duration,
+    /// How the second partner misbehaves
+    #[arg(long, default_value = "500:0.05,429:0.02")]
+    pub misbehave: Misbehaviour,
+    /// Kills one service of this name, as `flipper-0`, half way through, and starts it again after 5 s
+    #[arg(long)]
+    pub kill: Option<String>,
+    /// Writes the books to this file, as JSON
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// What the traffic looks like.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
+
+/// Runs the demo; the report says whether the books balance.
+///
+/// # Errors
+/// Something cannot be started, or the pipeline does not come to rest.
+pub async fn demo(args: DemoArgs) -> anyhow::Result<Report> {
+    const PREFIX: &str = "crawler-hints.";
+    say("starting Kafka and two Redis clusters of three masters");
+    let stack = Stack::start(PREFIX).await?;
+    say("starting the services and two partners");
+    let settings = RunSettings {
+        flip_interval: args.flip_interval,
+        partners: vec![
+            ("north".to_owned(), Misbehaviour::default()),
+            ("south".to_owned(), args.misbehave.clone()),
+        ],
+        ..RunSettings::default()
+    };
+    let mut run = Run::start(&stack.kafka(PREFIX), &stack.clusters, settings).await?;
+    let stop = CancellationToken::new();
+    let watched = watch_run(&mut run, &stack, &args, stop.clone()).await;
+    stop.cancel();
+    if watched.is_err() {
+        say(&format!("logs are kept in {}", run.keep().display()));
+    }
+    watched?;
+    let report = run.audit().await?;
+    let violations: Vec<_> = run
+        .partner_names()
+        .iter()
+        .flat_map(|name| run.partners.status(name).violations)
+        .collect();
+    run.stop().await?;
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&report).context("writing the books")?;
+        std::fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
+    }
+    anyhow::ensure!(
+        violations.is_empty(),
+        "requests broke the protocol: {violations:?}"
+    );
+    Ok(report)
+}
+
+async fn watch_run(
+    run: &mut Run,
+    stack: &Stack,
+    args: &DemoArgs,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let count = args.rate * args.traffic_for.as_secs().max(1);
+    let produce_args = ProduceArgs {
+        rate: args.rate,
+        count,
+        traffic: args.traffic.clone(),
+    };
+    let (sent, produced) = watch::channel(0);
+    let kafka = run.kafka.clone();
+    let mut producing = tokio::spawn(async move { produce(&kafka, &produce_args, sent, stop).await });
+    let mut live = Live::new();
+    let mut looks = tokio::time::interval(Duration::from_secs(1));
+    let half = tokio::time::Instant::now() + args.traffic_for / 2;
+    let kill_at = tokio::time::sleep_until(half);
+    let mut restart_at: Option<(String, tokio::time::Instant)> = None;
+    tokio::pin!(kill_at);
+    let mut to_kill = args.kill.clone();
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {
+                let produced = *produced.borrow();
+                live.show(run, produced).await;
+                if let Some(name) = restart_at.take_if(|(_, at)| *at <= tokio::time::Instant::now()).map(|(name, _)| name) {
+                    run.service(&name)?.restart()?;
+                    say(&format!("{name} started again"));
+                }
+                if restart_at.is_none() {
+                    run.check()?;
+                }
+            }
+            () = &mut kill_at, if to_kill.is_some() => {
+                if let Some(name) = to_kill.take() {
+                    run.kill(&name).await?;
+                    say(&format!("{name} killed"));
+                    restart_at = Some((name, tokio::time::Instant::now() + Duration::from_secs(5)));
+                }
+            }
+            done = &mut producing => {
+                done.context("producing")??;
+                break;
+            }
+        }
+    }
+    if let Some((name, _)) = restart_at {
+        run.service(&name)?.restart()?;
+    }
+    say("traffic has ended; waiting until every partner has everything");
+    let produced = *produced.borrow();
+    let rested = run.settle(&stack.clusters, args.rest_within).await;
+    live.show(run, produced).await;
+    rested
+}
+
+#[expect(clippy::print_stdout, reason = "a demo speaks")]
+fn say(what: &str) {
+    println!("{what}");
+}

@@ -1,0 +1,167 @@
+//! Traffic, partners, audits and a local stack.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use loadtest::audit::{AuditArgs, Living, Report, audit};
+use loadtest::demo::{DemoArgs, demo};
+use loadtest::partners::{Misbehaviour, Partners};
+use loadtest::produce::{ProduceArgs, produce};
+use loadtest::stack;
+use messagebus::{KafkaArgs, LogArgs, config, telemetry};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Traffic, partners, audits and a local stack for crawler-hints.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Kafka and two Redis clusters on loopback
+    #[command(subcommand)]
+    Stack(StackCommand),
+    /// Sends zones and cache misses to Kafka
+    Produce {
+        #[command(flatten)]
+        kafka: KafkaArgs,
+        #[command(flatten)]
+        args: ProduceArgs,
+    },
+    /// Simulates partners that check every request
+    Partners(PartnersArgs),
+    /// Prints the books, and ends with status 1 when they do not balance
+    Audit {
+        #[command(flatten)]
+        kafka: KafkaArgs,
+        #[command(flatten)]
+        args: AuditArgs,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The whole pipeline for a minute, and its books
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum StackCommand {
+    /// Starts a stack, prints its settings as export lines, and leaves it running
+    Up {
+        /// Stays, and ends the stack with itself
+        #[arg(long)]
+        foreground: bool,
+        /// Prefix of the topics that are created
+        #[arg(long, env, default_value = "crawler-hints.")]
+        topic_prefix: String,
+    },
+    /// Ends the stack that runs
+    Down,
+}
+
+#[derive(Args, Debug)]
+struct PartnersArgs {
+    /// Name of a partner; may be given several times
+    #[arg(long = "partner", default_values = ["north", "south"])]
+    partners: Vec<String>,
+    /// How partners misbehave, in the partners' order, as 500:0.02,429:0.01
+    #[arg(long)]
+    misbehave: Vec<Misbehaviour>,
+    /// The dispatcher's key-file server
+    #[arg(long, default_value = "127.0.0.1:8084")]
+    keys: SocketAddr,
+    /// Port to listen on; 0 for any
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Directory of what each partner accepts
+    #[arg(long, default_value = ".")]
+    logs: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = config::parse::<Cli>();
+    telemetry::init(&cli.log)?;
+    match cli.command {
+        Command::Stack(StackCommand::Up {
+            foreground,
+            topic_prefix,
+        }) => {
+            if foreground {
+                stack::foreground(&topic_prefix).await?;
+            } else {
+                stack::up(&topic_prefix).await?;
+            }
+        }
+        Command::Stack(StackCommand::Down) => stack::down().await?,
+        Command::Produce { kafka, args } => {
+            let (sent, _) = watch::channel(0);
+            let produced = produce(&kafka, &args, sent, CancellationToken::new()).await?;
+            say(&format!("{produced} records"));
+        }
+        Command::Partners(args) => partners(args).await?,
+        Command::Audit { kafka, args, json } => {
+            let report = audit(&kafka, &args, &Living::default()).await?;
+            return show(&report, json);
+        }
+        Command::Demo(args) => {
+            let report = tokio::select! {
+                report = demo(args) => report?,
+                interrupted = tokio::signal::ctrl_c() => {
+                    interrupted?;
+                    return Ok(ExitCode::from(130));
+                }
+            };
+            return show(&report, false);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn partners(args: PartnersArgs) -> anyhow::Result<()> {
+    let misbehave = args
+        .misbehave
+        .into_iter()
+        .chain(std::iter::repeat(Misbehaviour::default()));
+    let named: Vec<_> = args.partners.into_iter().zip(misbehave).collect();
+    let partners = Partners::start(&named, &args.logs, args.keys, args.port).await?;
+    say(&format!("export PARTNERS={}", partners.setting()));
+    tokio::signal::ctrl_c().await?;
+    for (name, _) in &named {
+        let status = partners.status(name);
+        say(&format!(
+            "{name}: {} URLs, answers {:?}",
+            status.urls, status.answers
+        ));
+    }
+    partners.flush()
+}
+
+fn show(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        say(&serde_json::to_string_pretty(report)?);
+    } else {
+        say(&report.to_string());
+    }
+    Ok(if report.balances() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what a command is for goes to standard output"
+)]
+fn say(what: &str) {
+    println!("{what}");
+}

@@ -1,0 +1,336 @@
+//! The whole pipeline as real processes: services, partners, and the questions a run is asked.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use messagebus::{KafkaArgs, offsets};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::audit::{AuditArgs, Living, Report, audit};
+use crate::partners::{Misbehaviour, Partners};
+use crate::ports;
+use crate::scrape::Scrape;
+use crate::service::{Kind, Service};
+use crate::stack::RedisCluster;
+
+const MASTER_KEY: &str = "a master key for tests\n";
+const ADMIN_TOKEN: &str = "an admin token for tests";
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What runs.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// Ingestors.
+    pub ingestors: usize,
+    /// Flippers; one works.
+    pub flippers: usize,
+    /// Dispatchers.
+    pub dispatchers: usize,
+    /// `FLIP_INTERVAL`.
+    pub flip_interval: Duration,
+    /// Partners and how they misbehave.
+    pub partners: Vec<(String, Misbehaviour)>,
+    /// Further settings of every service.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        let partner = |name: &str| (name.to_owned(), Misbehaviour::default());
+        Self {
+            ingestors: 1,
+            flippers: 1,
+            dispatchers: 1,
+            flip_interval: Duration::from_secs(2),
+            partners: vec![partner("north"), partner("south")],
+            settings: Vec::new(),
+        }
+    }
+}
+
+/// A running pipeline. Everything ends with it.
+#[derive(Debug)]
+pub struct Run {
+    /// How to reach Kafka.
+    pub kafka: KafkaArgs,
+    /// Every service.
+    pub services: Vec<Service>,
+    /// The simulated partners.
+    pub partners: Partners,
+    partner_names: Vec<String>,
+    killed: Vec<String>,
+    dir: TempDir,
+    client: reqwest::Client,
+}
+
+/// `GET /generations`, as far as a run asks.
+#[derive(Debug, Deserialize)]
+struct FlipperStatus {
+    elected: bool,
+    generations: Vec<GenerationStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GenerationStatus {
+    state: String,
+}
+
+impl Run {
+    /// Starts everything; returns when every service is ready. `kafka`'s topics must exist.
+    ///
+    /// # Errors
+    /// A service cannot be started or does not become ready.
+    pub async fn start(
+        kafka: &KafkaArgs,
+        clusters: &[RedisCluster; 2],
+        settings: RunSettings,
+    ) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("crawler-hints-run-")
+            .tempdir()
+            .context("making a directory")?;
+        let keys = ports::free()?;
+        let partners = Partners::start(&settings.partners, dir.path(), keys, 0).await?;
+        let mut common = vec![
+            ("KAFKA_BROKERS".to_owned(), kafka.kafka_brokers.clone()),
+            ("TOPIC_PREFIX".to_owned(), kafka.topic_prefix.clone()),
+            (
+                "ADMIN_TOKEN_FILE".to_owned(),
+                write(dir.path(), "admin-token", ADMIN_TOKEN)?,
+            ),
+        ];
+        common.extend(settings.settings.clone());
+        let [a, b] = clusters;
+        let redis = [
+            ("REDIS_A".to_owned(), a.seeds()),
+            ("REDIS_B".to_owned(), b.seeds()),
+        ];
+        let interval = humantime::format_duration(settings.flip_interval).to_string();
+        let flipper = [("FLIP_INTERVAL".to_owned(), interval)];
+        let dispatcher = [
+            ("PARTNERS".to_owned(), partners.setting()),
+            ("ALLOW_HTTP_PARTNERS".to_owned(), "true".to_owned()),
+            (
+                "INDEXNOW_MASTER_KEY_FILE".to_owned(),
+                write(dir.path(), "master-key", MASTER_KEY)?,
+            ),
+        ];
+        let mut services = Vec::new();
+        let mut start = |kind: Kind, number: usize, own: Vec<(String, String)>| -> anyhow::Result<()> {
+            let name = format!("{}-{number}", kind.program());
+            let settings = common.iter().cloned().chain(own);
+            services.push(Service::start(kind, &name, dir.path(), settings)?);
+            Ok(())
+        };
+        for number in 0..settings.flippers {
+            start(Kind::Flipper, number, [&redis[..], &flipper[..]].concat())?;
+        }
+        for number in 0..settings.ingestors {
+            start(Kind::Ingestor, number, redis.to_vec())?;
+        }
+        for number in 0..settings.dispatchers {
+            // The first one's keys are looked up by the partners.
+            let address = if number == 0 { keys } else { ports::free()? };
+            let own = [("KEYS_ADDR".to_owned(), address.to_string())];
+            start(Kind::Dispatcher, number, [&dispatcher[..], &own[..]].concat())?;
+        }
+        for service in &mut services {
+            service.wait_until_ready().await?;
+        }
+        Ok(Self {
+            kafka: kafka.clone(),
+            services,
+            partners,
+            partner_names: settings.partners.into_iter().map(|(name, _)| name).collect(),
+            killed: Vec::new(),
+            dir,
+            client: reqwest::Client::new(),
+        })
+    }
+
+    /// Where logs are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Names of the partners.
+    #[must_use]
+    pub fn partner_names(&self) -> &[String] {
+        &self.partner_names
+    }
+
+    /// The services of one kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(move |service| service.kind() == kind)
+    }
+
+    /// The service of that name, as `ingestor-0`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn service(&mut self, name: &str) -> anyhow::Result<&mut Service> {
+        let found = self.services.iter_mut().find(|service| service.name() == name);
+        found.with_context(|| format!("no service {name} runs"))
+    }
+
+    /// Kills a service, as kill -9 does: its counters no longer tell the whole story.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        self.service(name)?.kill().await?;
+        self.killed.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Checks that every service still runs.
+    ///
+    /// # Errors
+    /// One has ended; says how.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.services.iter_mut().try_for_each(Service::check)
+    }
+
+    /// Waits until everything that is in the input has reached every partner.
+    ///
+    /// # Errors
+    /// It has not within `deadline`; says what is left.
+    pub async fn settle(&mut self, clusters: &[RedisCluster; 2], deadline: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + deadline;
+        loop {
+            self.check()?;
+            let Some(left) = self.left(clusters).await? else {
+                return self.partners.flush();
+            };
+            if Instant::now() > until {
+                anyhow::bail!(
+                    "the pipeline does not come to rest: {left}; logs are in {}",
+                    self.keep().display()
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What is not done yet.
+    async fn left(&self, clusters: &[RedisCluster; 2]) -> anyhow::Result<Option<String>> {
+        let topics = self.kafka.topics();
+        let ingest = self
+            .lag(&topics.group("ingestor"), &topics.cache_misses())
+            .await?;
+        if ingest > 0 {
+            return Ok(Some(format!("{ingest} records are not ingested")));
+        }
+        let [a, b] = clusters;
+        let keys = a.keys().await? + b.keys().await?;
+        if keys > 0 {
+            return Ok(Some(format!("{keys} keys are not drained")));
+        }
+        if !self.is_drained().await {
+            return Ok(Some("a closed generation has no verdict".to_owned()));
+        }
+        for partner in &self.partner_names {
+            let group = topics.group(&format!("dispatcher-{partner}"));
+            let lag = self.lag(&group, &topics.batches()).await?;
+            if lag > 0 {
+                return Ok(Some(format!("{lag} batches are not delivered to {partner}")));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn lag(&self, group: &str, topic: &str) -> anyhow::Result<i64> {
+        let committed = offsets::committed(&self.kafka, group, topic).await?;
+        let ends = offsets::log_end(&self.kafka, topic).await?;
+        let done: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
+        Ok(ends.iter().map(|(_, end)| end).sum::<i64>() - done)
+    }
+
+    async fn is_drained(&self) -> bool {
+        for flipper in self.of(Kind::Flipper) {
+            let url = format!("http://{}/generations", flipper.admin);
+            let Ok(answer) = self.client.get(&url).send().await else {
+                continue;
+            };
+            let Ok(status) = answer.json::<FlipperStatus>().await else {
+                continue;
+            };
+            if status.elected {
+                return status
+                    .generations
+                    .iter()
+                    .all(|generation| generation.state != "closed");
+            }
+        }
+        false
+    }
+
+    /// Asks the flipper that works to open the next generation now.
+    ///
+    /// # Errors
+    /// None works.
+    pub async fn flip(&self) -> anyhow::Result<()> {
+        for flipper in self.of(Kind::Flipper) {
+            let request = self.client.post(format!("http://{}/flip", flipper.admin));
+            let answer = request.bearer_auth(ADMIN_TOKEN).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("no flipper is at work")
+    }
+
+    /// The books.
+    ///
+    /// # Errors
+    /// A topic, a log or a service's metrics cannot be read.
+    pub async fn audit(&self) -> anyhow::Result<Report> {
+        self.partners.flush()?;
+        let args = AuditArgs {
+            partners: self.partner_names.clone(),
+            logs: self.dir().to_owned(),
+        };
+        let living = Living {
+            ingestors: self.living(Kind::Ingestor).await?,
+            dispatchers: self.living(Kind::Dispatcher).await?,
+        };
+        audit(&self.kafka, &args, &living).await
+    }
+
+    async fn living(&self, kind: Kind) -> anyhow::Result<Vec<Scrape>> {
+        let mut scrapes = Vec::new();
+        for service in self.of(kind) {
+            if !self.killed.iter().any(|name| name == service.name()) {
+                scrapes.push(service.metrics().await?);
+            }
+        }
+        Ok(scrapes)
+    }
+
+    /// Asks every service to end, and checks that each does with status 0.
+    ///
+    /// # Errors
+    /// One does not.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        for service in &mut self.services {
+            service.terminate().await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the logs behind, for whoever looks into a failure.
+    #[must_use]
+    pub fn keep(&mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.dir.path().to_owned()
+    }
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<String> {
+    let path = dir.join(name);
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    Ok(path.display().to_string())
+}

@@ -1,0 +1,217 @@
+//! The three services as real processes, as a deployment runs them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::process::Signal;
+
+use crate::ports;
+use crate::process::Process;
+use crate::scrape::Scrape;
+
+/// A service has so long to become ready, and to end when asked.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const END_WITHIN: Duration = Duration::from_secs(60);
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Cache misses to Redis.
+    Ingestor,
+    /// Redis to batches.
+    Flipper,
+    /// Batches to partners.
+    Dispatcher,
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct Service {
+    name: String,
+    kind: Kind,
+    /// Its admin port.
+    pub admin: SocketAddr,
+    settings: Vec<(String, String)>,
+    program: PathBuf,
+    log: PathBuf,
+    process: Process,
+    client: reqwest::Client,
+}
+
+impl Kind {
+    /// The program's name.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Ingestor => "ingestor",
+            Self::Flipper => "flipper",
+            Self::Dispatcher => "dispatcher",
+        }
+    }
+}
+
+impl Service {
+    /// Starts one; its log is a file in `dir`.
+    ///
+    /// # Errors
+    /// The program was not built, or cannot be started.
+    pub fn start(
+        kind: Kind,
+        name: &str,
+        dir: &Path,
+        settings: impl IntoIterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let program = beside_this(kind.program())?;
+        let log = dir.join(format!("{name}.log"));
+        let admin = ports::free()?;
+        let mut settings: Vec<(String, String)> = settings.into_iter().collect();
+        settings.push(("ADMIN_ADDR".to_owned(), admin.to_string()));
+        settings.push(("LOG_FORMAT".to_owned(), "text".to_owned()));
+        let process = launch(name, &program, &log, &settings)?;
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            admin,
+            settings,
+            program,
+            log,
+            process,
+            client: reqwest::Client::new(),
+        })
+    }
+
+    /// Its name in this run.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which of the three it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// It ended, or is not ready within a minute; says why.
+    pub async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let url = format!("http://{}/readyz", self.admin);
+        loop {
+            self.process.check()?;
+            let reason = match self.client.get(&url).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            let log = self.log.display();
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{} is not ready: {reason}; see {log}",
+                self.name
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Its metrics.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn metrics(&self) -> anyhow::Result<Scrape> {
+        Scrape::of(&self.client, self.admin).await
+    }
+
+    /// Kills it, as kill -9 does.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill().await
+    }
+
+    /// Stops it in its tracks, or lets it go on.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn freeze(&self, frozen: bool) -> anyhow::Result<()> {
+        self.process
+            .signal(if frozen { Signal::STOP } else { Signal::CONT })
+    }
+
+    /// Starts it again with the same settings, after it was killed or has ended.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.process = launch(&self.name, &self.program, &self.log, &self.settings)?;
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// It does not end in time, or with another status than 0.
+    pub async fn terminate(&mut self) -> anyhow::Result<()> {
+        let status = self.process.terminate(END_WITHIN).await?;
+        let log = self.log.display();
+        anyhow::ensure!(status.success(), "{} ended with {status}; see {log}", self.name);
+        Ok(())
+    }
+
+    /// Checks that it still runs.
+    ///
+    /// # Errors
+    /// It has ended; says how its log ends.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.process.check()
+    }
+
+    /// Resident memory, in bytes.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let id = self.process.id().context("it has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("reading its status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Ok(kibibytes.context("reading VmRSS")? * 1_024)
+    }
+}
+
+fn launch(name: &str, program: &Path, log: &Path, settings: &[(String, String)]) -> anyhow::Result<Process> {
+    Process::start(name, program, log, |command| {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        command
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| is_inherited(name)))
+            .envs(settings)
+    })
+}
+
+/// A service sees only the settings that it is given.
+fn is_inherited(name: &std::ffi::OsStr) -> bool {
+    ["PATH", "HOME", "RUST_LOG", "RUST_BACKTRACE", "TZ"]
+        .iter()
+        .any(|kept| name == *kept)
+}
+
+/// A program of this workspace, built into the same directory as this one.
+fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("finding this program")?;
+    let found = this
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file());
+    found
+        .with_context(|| format!("{name} was not built: run `cargo build --workspace` with the same profile"))
+}

@@ -1,0 +1,180 @@
+//! A Redis cluster of masters.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue, cmd};
+
+use crate::ports;
+use crate::process::Process;
+
+const SLOTS: u16 = 16_384;
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct RedisCluster {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    port: u16,
+    bus: u16,
+    process: Process,
+    connection: MultiplexedConnection,
+}
+
+impl RedisCluster {
+    /// Starts `masters` nodes that share the slots evenly; `settings` are further arguments of each server.
+    ///
+    /// # Errors
+    /// `redis-server` is missing or does not become ready.
+    pub async fn start(dir: &Path, masters: u16, settings: &[&str]) -> anyhow::Result<Self> {
+        let mut nodes = Vec::new();
+        for index in 0..masters {
+            let dir = dir.join(index.to_string());
+            std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+            nodes.push(Node::start(&dir, settings).await?);
+        }
+        let share = SLOTS.div_ceil(masters);
+        let first = nodes.first().map(|node| (node.port, node.bus));
+        for (index, node) in (0..).zip(&nodes) {
+            let (from, to) = (index * share, ((index + 1) * share).min(SLOTS) - 1);
+            let () = node
+                .run(cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(from).arg(to))
+                .await?;
+            let () = node
+                .run(cmd("CLUSTER").arg("SET-CONFIG-EPOCH").arg(index + 1))
+                .await?;
+            if let Some((port, bus)) = first.filter(|_| index > 0) {
+                let () = node
+                    .run(cmd("CLUSTER").arg(("MEET", "127.0.0.1", port, bus)))
+                    .await?;
+            }
+        }
+        let cluster = Self { nodes };
+        cluster.wait_until_ready().await?;
+        Ok(cluster)
+    }
+
+    /// The nodes' addresses, as `REDIS_A` takes them.
+    #[must_use]
+    pub fn seeds(&self) -> String {
+        let seeds = self
+            .nodes
+            .iter()
+            .map(|node| format!("redis://127.0.0.1:{}", node.port));
+        seeds.collect::<Vec<_>>().join(",")
+    }
+
+    /// Keys at all masters.
+    ///
+    /// # Errors
+    /// A node does not answer.
+    pub async fn keys(&self) -> anyhow::Result<u64> {
+        let mut keys = 0;
+        for node in &self.nodes {
+            keys += node.run::<u64>(&cmd("DBSIZE")).await?;
+        }
+        Ok(keys)
+    }
+
+    /// Changes a setting of one node, as `CONFIG SET` does.
+    ///
+    /// # Errors
+    /// The node does not answer or refuses.
+    pub async fn configure(&self, node: usize, setting: &str, value: &str) -> anyhow::Result<()> {
+        let node = self.nodes.get(node).context("there is no such node")?;
+        node.run(cmd("CONFIG").arg("SET").arg(setting).arg(value)).await
+    }
+
+    /// Memory in use at one node, in bytes.
+    ///
+    /// # Errors
+    /// The node does not answer.
+    pub async fn memory(&self, node: usize) -> anyhow::Result<u64> {
+        let node = self.nodes.get(node).context("there is no such node")?;
+        let info: String = node.run(cmd("INFO").arg("memory")).await?;
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.and_then(|bytes| bytes.trim().parse().ok())
+            .context("reading used_memory")
+    }
+
+    async fn wait_until_ready(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let all = format!("cluster_known_nodes:{}", self.nodes.len());
+        for node in &self.nodes {
+            loop {
+                let info: String = node.run(cmd("CLUSTER").arg("INFO")).await?;
+                if info.contains("cluster_state:ok") && info.contains(&all) {
+                    break;
+                }
+                anyhow::ensure!(
+                    Instant::now() < deadline,
+                    "the Redis cluster does not form: {info}"
+                );
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    async fn start(dir: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+        let (port, bus) = (ports::free()?.port(), ports::free()?.port());
+        let mut process = Process::start(
+            "redis-server",
+            Path::new("redis-server"),
+            &dir.join("redis.log"),
+            |command| {
+                command
+                    .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+                    .args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
+                    .args([
+                        "--cluster-node-timeout",
+                        "5000",
+                        "--maxmemory-policy",
+                        "noeviction",
+                    ])
+                    .args(["--save", "", "--appendonly", "no", "--dir"])
+                    .arg(dir)
+                    .args(settings)
+            },
+        )?;
+        let connection = connect(port, &mut process).await?;
+        Ok(Self {
+            port,
+            bus,
+            process,
+            connection,
+        })
+    }
+
+    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> anyhow::Result<T> {
+        let answer = command.query_async(&mut self.connection.clone()).await;
+        answer.with_context(|| {
+            let id = self.process.id();
+            format!("asking redis-server {id:?} on port {}", self.port)
+        })
+    }
+}
+
+async fn connect(port: u16, process: &mut Process) -> anyhow::Result<MultiplexedConnection> {
+    let deadline = Instant::now() + READY_WITHIN;
+    let client =
+        redis::Client::open(format!("redis://127.0.0.1:{port}")).context("addressing redis-server")?;
+    loop {
+        process.check()?;
+        match client.get_multiplexed_async_connection().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error).context("redis-server does not answer");
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
