@@ -97,10 +97,10 @@ impl Live {
 }
 
 fn flip(flippers: &[Scrape]) -> String {
-    let active = ["a", "b"]
+    let active = ["hints-a", "hints-b"]
         .into_iter()
         .find(|cluster| sum(flippers, "flipper_active_cluster", &[("redis_cluster", cluster)]) > 0.0)
-        .map_or("-".to_owned(), str::to_uppercase);
+        .map_or("-", |label| if label == "hints-a" { "A" } else { "B" });
     let verdicts = |verdict| sum(flippers, "flipper_generations_total", &[("verdict", verdict)]);
     let draining = if sum(flippers, "flipper_drain_in_progress", &[]) > 0.0 {
         let left = sum(flippers, "flipper_generation_remaining_urls", &[]);
@@ -138,5 +138,8 @@ fn lane(run: &Run, dispatchers: &[Scrape], partner: &str) -> String {
 }
 
 fn sum(scrapes: &[Scrape], name: &str, labels: &[(&str, &str)]) -> f64 {
-    scrapes.iter().map(|scrape| scrape.sum(name, labels)).sum()
+    // A sum of nothing is -0.0 otherwise.
+    scrapes
+        .iter()
+        .fold(0.0, |sum, scrape| sum + scrape.sum(name, labels))
 }

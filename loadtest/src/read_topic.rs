@@ -5,14 +5,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use messagebus::KafkaArgs;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
 /// Without a record for so long, the broker is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 const QUESTION: Duration = Duration::from_secs(10);
+
+/// The end of a partition is no error to be logged.
+struct Silent;
+
+impl ClientContext for Silent {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(error = &error as &dyn std::error::Error, reason, "Kafka");
+    }
+}
+
+impl ConsumerContext for Silent {}
 
 /// Shows every record to `see`; blocks.
 ///
@@ -29,7 +40,9 @@ pub fn read_topic(
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "10")
         .set("enable.partition.eof", "true");
-    let client: BaseConsumer = config.create().context("creating a Kafka client")?;
+    let client: BaseConsumer<Silent> = config
+        .create_with_context(Silent)
+        .context("creating a Kafka client")?;
     let metadata = client
         .fetch_metadata(Some(topic), QUESTION)
         .with_context(|| format!("asking for the partitions of {topic}"))?;

@@ -30,7 +30,8 @@ impl Scrape {
     /// The sum of all counters or gauges of that name, without `crawlerhints_`, that have these labels.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.values(name, labels).sum()
+        // A sum of nothing is -0.0 otherwise.
+        self.values(name, labels).fold(0.0, |sum, value| sum + value)
     }
 
     /// The largest of them, 0 where there is none.

@@ -122,7 +122,7 @@ const BAD: [Spoiler; 15] = [
         with_url(&format!("https://{host}{path}%00"), zone, now)
     }),
     ("secret", |host, path, zone, now| {
-        with_url(&format!("https://{host}{path}?token=1"), zone, now)
+        with_url(&format!("https://{host}{path}&token=1"), zone, now)
     }),
     ("foreign_host", |_, path, zone, now| {
         with_url(&format!("https://www.not-of-this-zone.example{path}"), zone, now)
