@@ -1,0 +1,29 @@
+# Every command of the project. `make help` lists them.
+
+CARGO ?= cargo
+
+.PHONY: help
+help: ## Lists these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: tools
+tools: ## Installs what building and testing need beside Rust
+	@scripts/install-tools
+
+.PHONY: build
+build: tools ## Builds every program
+	$(CARGO) build --workspace --bins
+
+.PHONY: demo
+demo: build ## Runs the whole pipeline for a minute and shows its books
+	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo
+
+.PHONY: test
+test: build ## Runs every test, with real Kafka and real Redis
+	$(CARGO) test --workspace --no-fail-fast
+
+.PHONY: check
+check: tools ## Formatting, lints and docs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
