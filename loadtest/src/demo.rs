@@ -120,9 +120,7 @@ async fn watch_run(
                     run.service(&name)?.restart()?;
                     say(&format!("{name} started again"));
                 }
-                if restart_at.is_none() {
-                    run.check()?;
-                }
+                run.check()?;
             }
             () = &mut kill_at, if to_kill.is_some() => {
                 if let Some(name) = to_kill.take() {

@@ -186,6 +186,15 @@ impl Run {
         Ok(())
     }
 
+    /// Leaves every process's own counters out of the books: some were started again.
+    pub fn forget_counters(&mut self) {
+        self.killed = self
+            .services
+            .iter()
+            .map(|service| service.name().to_owned())
+            .collect();
+    }
+
     /// Checks that every service still runs.
     ///
     /// # Errors
@@ -218,9 +227,7 @@ impl Run {
     /// What is not done yet.
     async fn left(&self, clusters: &[RedisCluster; 2]) -> anyhow::Result<Option<String>> {
         let topics = self.kafka.topics();
-        let ingest = self
-            .lag(&topics.group("ingestor"), &topics.cache_misses())
-            .await?;
+        let ingest = self.input_lag().await?;
         if ingest > 0 {
             return Ok(Some(format!("{ingest} records are not ingested")));
         }
@@ -240,6 +247,60 @@ impl Run {
             }
         }
         Ok(None)
+    }
+
+    /// Waits until something holds.
+    ///
+    /// # Errors
+    /// It does not within `deadline`, or a service has ended.
+    pub async fn wait_until<F>(&mut self, what: &str, deadline: Duration, holds: F) -> anyhow::Result<()>
+    where
+        F: AsyncFn(&Self) -> anyhow::Result<bool>,
+    {
+        let until = Instant::now() + deadline;
+        loop {
+            self.check()?;
+            if holds(self).await? {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                anyhow::bail!(
+                    "{what}: not within {deadline:?}; logs are in {}",
+                    self.keep().display()
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Records of the input that are not committed.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub async fn input_lag(&self) -> anyhow::Result<i64> {
+        let topics = self.kafka.topics();
+        self.lag(&topics.group("ingestor"), &topics.cache_misses()).await
+    }
+
+    /// Batches in the topic.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub async fn batches(&self) -> anyhow::Result<i64> {
+        let ends = offsets::log_end(&self.kafka, &self.kafka.topics().batches()).await?;
+        Ok(ends.iter().map(|(_, end)| end).sum())
+    }
+
+    /// The sum of a metric over all living services of one kind.
+    pub async fn metric(&self, kind: Kind, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let mut sum = 0.0;
+        for service in self.of(kind) {
+            sum += service
+                .metrics()
+                .await
+                .map_or(0.0, |scrape| scrape.sum(name, labels));
+        }
+        sum
     }
 
     async fn lag(&self, group: &str, topic: &str) -> anyhow::Result<i64> {

@@ -37,6 +37,8 @@ pub struct Service {
     program: PathBuf,
     log: PathBuf,
     process: Process,
+    /// Killed, and not started again.
+    is_down: bool,
     client: reqwest::Client,
 }
 
@@ -78,6 +80,7 @@ impl Service {
             program,
             log,
             process,
+            is_down: false,
             client: reqwest::Client::new(),
         })
     }
@@ -131,6 +134,7 @@ impl Service {
     /// # Errors
     /// It has ended before.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.is_down = true;
         self.process.kill().await
     }
 
@@ -149,26 +153,34 @@ impl Service {
     /// It cannot be started.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.process = launch(&self.name, &self.program, &self.log, &self.settings)?;
+        self.is_down = false;
         Ok(())
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks it to end, and waits until it has. Does nothing where it was killed.
     ///
     /// # Errors
     /// It does not end in time, or with another status than 0.
     pub async fn terminate(&mut self) -> anyhow::Result<()> {
+        if self.is_down {
+            return Ok(());
+        }
         let status = self.process.terminate(END_WITHIN).await?;
         let log = self.log.display();
         anyhow::ensure!(status.success(), "{} ended with {status}; see {log}", self.name);
         Ok(())
     }
 
-    /// Checks that it still runs.
+    /// Checks that it still runs, unless it was killed.
     ///
     /// # Errors
     /// It has ended; says how its log ends.
     pub fn check(&mut self) -> anyhow::Result<()> {
-        self.process.check()
+        if self.is_down {
+            Ok(())
+        } else {
+            self.process.check()
+        }
     }
 
     /// Resident memory, in bytes.

@@ -91,16 +91,27 @@ impl RedisCluster {
         node.run(cmd("CONFIG").arg("SET").arg(setting).arg(value)).await
     }
 
-    /// Memory in use at one node, in bytes.
+    /// Lets writes wait at every node, for at most `longest`; reads go on.
     ///
     /// # Errors
-    /// The node does not answer.
-    pub async fn memory(&self, node: usize) -> anyhow::Result<u64> {
-        let node = self.nodes.get(node).context("there is no such node")?;
-        let info: String = node.run(cmd("INFO").arg("memory")).await?;
-        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        line.and_then(|bytes| bytes.trim().parse().ok())
-            .context("reading used_memory")
+    /// A node does not answer or refuses.
+    pub async fn pause_writes(&self, longest: Duration) -> anyhow::Result<()> {
+        let pause = ("PAUSE", u64::try_from(longest.as_millis())?, "WRITE");
+        for node in &self.nodes {
+            let () = node.run(cmd("CLIENT").arg(pause)).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets writes go on.
+    ///
+    /// # Errors
+    /// A node does not answer or refuses.
+    pub async fn resume_writes(&self) -> anyhow::Result<()> {
+        for node in &self.nodes {
+            let () = node.run(cmd("CLIENT").arg("UNPAUSE")).await?;
+        }
+        Ok(())
     }
 
     async fn wait_until_ready(&self) -> anyhow::Result<()> {

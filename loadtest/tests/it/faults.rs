@@ -1,0 +1,178 @@
+//! Under faults: whatever fails, nothing is lost and nothing is invented.
+
+use std::time::Duration;
+
+use loadtest::partners::Misbehaviour;
+use loadtest::run::{Run, RunSettings};
+use loadtest::service::Kind;
+
+use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+
+#[test]
+fn of_two_ingestors_that_share_partitions_one_is_killed() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 2,
+            ..RunSettings::default()
+        })
+        .await;
+        let producing = pipeline.produce(3, 3_000, 24_000);
+        let both_work = async |run: &Run| {
+            let mut at_work = 0;
+            for ingestor in run.of(Kind::Ingestor) {
+                at_work += u32::from(ingestor.metrics().await?.sum("ingestor_urls_total", &[]) > 0.0);
+            }
+            Ok(at_work == 2)
+        };
+        pipeline.wait_until("both ingestors write", both_work).await;
+        pipeline.run.kill("ingestor-0").await.unwrap();
+        producing.await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(report.generations.failed, 0, "{report}");
+    });
+}
+
+#[test]
+fn the_flipper_is_killed_between_acknowledgement_and_removal() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            flip_interval: Duration::from_secs(3_600),
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(4, 0, 6_000).await.unwrap();
+        let is_read = async |run: &Run| Ok(run.input_lag().await? == 0);
+        pipeline.wait_until("the input is read", is_read).await;
+
+        // Generation 0 stands in A: it is read, published and acknowledged, and its removal waits.
+        pipeline.clusters[0].pause_writes(PATIENCE).await.unwrap();
+        pipeline.run.flip().await.unwrap();
+        let is_acknowledged = async |run: &Run| Ok(run.batches().await? > 0);
+        pipeline
+            .wait_until("a batch is acknowledged", is_acknowledged)
+            .await;
+        pipeline.run.kill("flipper-0").await.unwrap();
+        assert!(pipeline.clusters[0].keys().await.unwrap() > 0);
+        pipeline.clusters[0].resume_writes().await.unwrap();
+
+        let flipper = pipeline.run.service("flipper-0").unwrap();
+        flipper.restart().unwrap();
+        flipper.wait_until_ready().await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(report.generations.failed, 0, "{report}");
+    });
+}
+
+#[test]
+fn the_dispatcher_is_killed_while_it_delivers() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        let producing = pipeline.produce(5, 3_000, 18_000);
+        let delivers = async |run: &Run| Ok(run.partners.status("north").urls > 500);
+        pipeline.wait_until("north is told", delivers).await;
+        pipeline.run.kill("dispatcher-0").await.unwrap();
+        pipeline.run.service("dispatcher-0").unwrap().restart().unwrap();
+        producing.await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(
+            (report.generations.unaudited, report.generations.failed),
+            (0, 0),
+            "{report}"
+        );
+    });
+}
+
+#[test]
+fn a_partner_is_down_for_a_while() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            partners: vec![
+                ("north".to_owned(), Misbehaviour::default()),
+                ("south".to_owned(), Misbehaviour::always(503)),
+            ],
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(6, 0, 6_000).await.unwrap();
+        let is_open = async |run: &Run| {
+            let south = [("partner", "south")];
+            let is_open = run
+                .metric(Kind::Dispatcher, "dispatcher_circuit_open", &south)
+                .await
+                > 0.0;
+            Ok(is_open && run.partners.status("north").urls > 1_000)
+        };
+        pipeline
+            .wait_until("north goes on while the circuit of south is open", is_open)
+            .await;
+        assert_eq!(pipeline.run.partners.status("south").urls, 0);
+        pipeline.run.partners.misbehave("south", Misbehaviour::default());
+        let report = pipeline.close().await;
+        assert_eq!(report.repeats, 0, "{report}");
+    });
+}
+
+#[test]
+fn a_partner_refuses_what_it_will_never_take() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            partners: vec![
+                ("north".to_owned(), Misbehaviour::default()),
+                ("south".to_owned(), "403:0.1,422:0.1,400:0.05".parse().unwrap()),
+            ],
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(7, 3_000, 9_000).await.unwrap();
+        pipeline.run.settle(&pipeline.clusters, PATIENCE).await.unwrap();
+        let undeliverable = |partner: &'static str| [("partner", partner), ("outcome", "undeliverable")];
+        let refused = async |partner| {
+            let run = &pipeline.run;
+            run.metric(Kind::Dispatcher, "dispatcher_urls_total", &undeliverable(partner))
+                .await
+        };
+        assert!(refused("south").await > 0.0);
+        assert_eq!(refused("north").await, 0.0);
+        pipeline.close().await;
+    });
+}
+
+#[test]
+fn a_redis_master_runs_out_of_memory() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            flip_interval: Duration::from_secs(3_600),
+            ..RunSettings::default()
+        })
+        .await;
+        // One master of each cluster is full, so that turning to the other one does not help.
+        set_maxmemory(&pipeline, "1").await;
+        let producing = pipeline.produce(8, 2_000, 12_000);
+        let is_refused = async |run: &Run| {
+            let out_of_memory = [("kind", "oom")];
+            Ok(run
+                .metric(Kind::Ingestor, "redis_errors_total", &out_of_memory)
+                .await
+                > 0.0)
+        };
+        pipeline.wait_until("a SET is refused", is_refused).await;
+        set_maxmemory(&pipeline, "0").await;
+        producing.await.unwrap();
+        let has_turned = async |run: &Run| {
+            let lag = run.input_lag().await?;
+            if lag == 0 {
+                run.flip().await?;
+            }
+            Ok(lag == 0)
+        };
+        pipeline.wait_until("the input is read", has_turned).await;
+        let report = pipeline.close().await;
+        assert_eq!(report.generations.failed, 0, "{report}");
+    });
+}
+
+async fn set_maxmemory(pipeline: &Pipeline, bytes: &str) {
+    for cluster in &pipeline.clusters {
+        cluster.configure(0, "maxmemory", bytes).await.unwrap();
+    }
+}

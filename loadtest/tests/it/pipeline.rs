@@ -1,0 +1,62 @@
+//! Without faults.
+
+use loadtest::run::RunSettings;
+use loadtest::service::Kind;
+
+use crate::support::{Pipeline, on_shared_threads};
+
+#[test]
+fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 2,
+            flippers: 2,
+            dispatchers: 2,
+            ..RunSettings::default()
+        })
+        .await;
+        let produced = pipeline.produce(1, 4_000, 24_000).await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(report.records, produced);
+        assert_eq!(
+            (report.generations.unaudited, report.generations.failed),
+            (0, 0),
+            "{report}"
+        );
+        assert!(
+            report.generations.settled >= 2 && report.requests_per_host <= 1.2,
+            "{report}"
+        );
+        assert_eq!(report.repeats, 0, "{report}");
+    });
+}
+
+#[test]
+fn a_service_that_is_asked_to_end_leaves_exact_books() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 2,
+            ..RunSettings::default()
+        })
+        .await;
+        let producing = pipeline.produce(2, 3_000, 18_000);
+        let has_begun = async |run: &loadtest::run::Run| {
+            Ok(run.metric(Kind::Ingestor, "ingestor_urls_total", &[]).await > 3_000.0)
+        };
+        pipeline.wait_until("ingesting begins", has_begun).await;
+        for name in ["ingestor-0", "flipper-0", "dispatcher-0"] {
+            let service = pipeline.run.service(name).unwrap();
+            service.terminate().await.unwrap();
+            service.restart().unwrap();
+            service.wait_until_ready().await.unwrap();
+        }
+        pipeline.run.forget_counters();
+        producing.await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(
+            (report.generations.unaudited, report.generations.failed),
+            (0, 0),
+            "{report}"
+        );
+    });
+}
