@@ -27,3 +27,10 @@ check: tools ## Formatting, lints and docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
+
+.PHONY: foreign
+foreign: build ## Runs the demo with a million records made by pycapnp
+	python3 -m venv target/foreign
+	target/foreign/bin/pip install --quiet --requirement loadtest/foreign/requirements.txt
+	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo --rest-within 10m \
+		--producer 'target/foreign/bin/python loadtest/foreign/produce.py 1000000'

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use messagebus::KafkaArgs;
 use messagebus::config::duration;
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,7 @@ use crate::live::Live;
 use crate::partners::Misbehaviour;
 use crate::produce::{ProduceArgs, produce};
 use crate::run::{Run, RunSettings};
+use crate::service::Memory;
 use crate::stack::Stack;
 use crate::traffic::TrafficArgs;
 
@@ -38,6 +41,10 @@ pub struct DemoArgs {
     /// Kills one service of this name, as `flipper-0`, half way through, and starts it again after 5 s
     #[arg(long)]
     pub kill: Option<String>,
+    /// Program that produces the traffic instead, with its arguments; `KAFKA_BROKERS` and `TOPIC_PREFIX` tell it
+    /// where to
+    #[arg(long)]
+    pub producer: Option<String>,
     /// Writes the books to this file, as JSON
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -103,8 +110,16 @@ async fn watch_run(
     };
     let (sent, produced) = watch::channel(0);
     let kafka = run.kafka.clone();
-    let mut producing = tokio::spawn(async move { produce(&kafka, &produce_args, sent, stop).await });
+    let foreign = args.producer.clone();
+    let mut producing = tokio::spawn(async move {
+        match foreign {
+            Some(program) => produce_with(&program, &kafka).await,
+            None => produce(&kafka, &produce_args, sent, stop).await.map(drop),
+        }
+    });
     let mut live = Live::new();
+    let minute = tokio::time::Instant::now() + Duration::from_secs(60);
+    let mut after_a_minute = Vec::new();
     let mut looks = tokio::time::interval(Duration::from_secs(1));
     let half = tokio::time::Instant::now() + args.traffic_for / 2;
     let kill_at = tokio::time::sleep_until(half);
@@ -121,6 +136,9 @@ async fn watch_run(
                     say(&format!("{name} started again"));
                 }
                 run.check()?;
+                if after_a_minute.is_empty() && minute <= tokio::time::Instant::now() {
+                    after_a_minute = memory(run);
+                }
             }
             () = &mut kill_at, if to_kill.is_some() => {
                 if let Some(name) = to_kill.take() {
@@ -142,7 +160,46 @@ async fn watch_run(
     let produced = *produced.borrow();
     let rested = run.settle(&stack.clusters, args.rest_within).await;
     live.show(run, produced).await;
+    show_memory(&after_a_minute, &memory(run));
     rested
+}
+
+/// The memory of every service that runs.
+fn memory(run: &Run) -> Vec<(String, Memory)> {
+    let services = run.services.iter();
+    services
+        .filter_map(|service| Some((service.name().to_owned(), service.memory().ok()?)))
+        .collect()
+}
+
+fn show_memory(after_a_minute: &[(String, Memory)], now: &[(String, Memory)]) {
+    for (name, memory) in now {
+        let before = after_a_minute.iter().find(|(service, _)| service == name);
+        let before = before.map_or_else(String::new, |(_, before)| {
+            format!("{} MiB after a minute, ", before.resident >> 20)
+        });
+        say(&format!(
+            "memory of {name}: {before}{} MiB now, {} MiB at most",
+            memory.resident >> 20,
+            memory.peak >> 20
+        ));
+    }
+}
+
+/// Runs a program of somebody else's until it has produced everything.
+async fn produce_with(program: &str, kafka: &KafkaArgs) -> anyhow::Result<()> {
+    let mut words = program.split_whitespace();
+    let name = words.next().context("an empty program")?;
+    let status = Command::new(name)
+        .args(words)
+        .env("KAFKA_BROKERS", &kafka.kafka_brokers)
+        .env("TOPIC_PREFIX", &kafka.topic_prefix)
+        .kill_on_drop(true)
+        .status()
+        .await
+        .with_context(|| format!("running {program}"))?;
+    anyhow::ensure!(status.success(), "{program} ended with {status}");
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a demo speaks")]

@@ -42,6 +42,15 @@ pub struct Service {
     client: reqwest::Client,
 }
 
+/// A process's resident memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Now.
+    pub resident: u64,
+    /// At most since its start.
+    pub peak: u64,
+}
+
 impl Kind {
     /// The program's name.
     #[must_use]
@@ -183,16 +192,22 @@ impl Service {
         }
     }
 
-    /// Resident memory, in bytes.
+    /// Its memory now.
     ///
     /// # Errors
     /// It does not run.
-    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+    pub fn memory(&self) -> anyhow::Result<Memory> {
         let id = self.process.id().context("it has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("reading its status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        Ok(kibibytes.context("reading VmRSS")? * 1_024)
+        let bytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+            Ok::<_, anyhow::Error>(kibibytes.with_context(|| format!("reading {field}"))? * 1_024)
+        };
+        Ok(Memory {
+            resident: bytes("VmRSS:")?,
+            peak: bytes("VmHWM:")?,
+        })
     }
 }
 
