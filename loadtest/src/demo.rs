@@ -38,9 +38,12 @@ pub struct DemoArgs {
     /// How the second partner misbehaves
     #[arg(long, default_value = "500:0.05,429:0.02")]
     pub misbehave: Misbehaviour,
-    /// Kills one service of this name, as `flipper-0`, half way through, and starts it again after 5 s
+    /// Kills the service of this name, as `flipper-0`, and starts it again after 5 s
     #[arg(long)]
     pub kill: Option<String>,
+    /// How long after the traffic began it is killed; half way through the traffic if not given
+    #[arg(long, value_parser = duration)]
+    pub kill_after: Option<Duration>,
     /// Program that produces the traffic instead, with its arguments; `KAFKA_BROKERS` and `TOPIC_PREFIX` tell it
     /// where to
     #[arg(long)]
@@ -121,9 +124,10 @@ async fn watch_run(
     let minute = tokio::time::Instant::now() + Duration::from_secs(60);
     let mut after_a_minute = Vec::new();
     let mut looks = tokio::time::interval(Duration::from_secs(1));
-    let half = tokio::time::Instant::now() + args.traffic_for / 2;
-    let kill_at = tokio::time::sleep_until(half);
+    let kill_after = args.kill_after.unwrap_or(args.traffic_for / 2);
+    let kill_at = tokio::time::sleep(kill_after);
     let mut restart_at: Option<(String, tokio::time::Instant)> = None;
+    let mut restarted: Option<(String, tokio::time::Instant)> = None;
     tokio::pin!(kill_at);
     let mut to_kill = args.kill.clone();
     loop {
@@ -131,10 +135,11 @@ async fn watch_run(
             _ = looks.tick() => {
                 let produced = *produced.borrow();
                 live.show(run, produced).await;
-                if let Some(name) = restart_at.take_if(|(_, at)| *at <= tokio::time::Instant::now()).map(|(name, _)| name) {
+                if let Some((name, _)) = restart_at.take_if(|(_, at)| *at <= tokio::time::Instant::now()) {
                     run.service(&name)?.restart()?;
-                    say(&format!("{name} started again"));
+                    restarted = Some((name, tokio::time::Instant::now()));
                 }
+                show_recovery(run, &mut restarted).await?;
                 run.check()?;
                 if after_a_minute.is_empty() && minute <= tokio::time::Instant::now() {
                     after_a_minute = memory(run);
@@ -153,8 +158,15 @@ async fn watch_run(
             }
         }
     }
-    if let Some((name, _)) = restart_at {
+    if let Some((name, at)) = restart_at {
+        tokio::time::sleep_until(at).await;
         run.service(&name)?.restart()?;
+        restarted = Some((name, tokio::time::Instant::now()));
+    }
+    while restarted.is_some() {
+        looks.tick().await;
+        run.check()?;
+        show_recovery(run, &mut restarted).await?;
     }
     say("traffic has ended; waiting until every partner has everything");
     let produced = *produced.borrow();
@@ -162,6 +174,23 @@ async fn watch_run(
     live.show(run, produced).await;
     show_memory(&after_a_minute, &memory(run));
     rested
+}
+
+/// Says how long a service that was started again took until it was at work.
+async fn show_recovery(
+    run: &mut Run,
+    restarted: &mut Option<(String, tokio::time::Instant)>,
+) -> anyhow::Result<()> {
+    if let Some((name, at)) = restarted
+        && run.service(name)?.is_at_work().await
+    {
+        say(&format!(
+            "{name} is at work {:.0} s after it was started again",
+            at.elapsed().as_secs_f64()
+        ));
+        *restarted = None;
+    }
+    Ok(())
 }
 
 /// The memory of every service that runs.

@@ -138,6 +138,18 @@ impl Service {
         Scrape::of(&self.client, self.admin).await
     }
 
+    /// Whether it does its work: records are judged, generations turned, partitions held.
+    pub async fn is_at_work(&self) -> bool {
+        let sign = match self.kind {
+            Kind::Ingestor => "ingestor_records_total",
+            Kind::Flipper => "flipper_leader",
+            Kind::Dispatcher => "kafka_consumer_assigned_partitions",
+        };
+        self.metrics()
+            .await
+            .is_ok_and(|scrape| scrape.sum(sign, &[]) > 0.0)
+    }
+
     /// Kills it, as kill -9 does.
     ///
     /// # Errors

@@ -248,3 +248,31 @@ fn a_heartbeat_is_sent_every_fifth_of_a_lease() {
         .count();
     assert_eq!(beats, 5);
 }
+
+/// Batch 1 bound under generation 3, its SET refused, and generation 4 opened.
+fn blocked() -> Writer {
+    let mut writer = writing();
+    writer.step(at(2), WriterEvent::Refused { batch: 1, copies: 1 });
+    assert!(seals(&writer.step(at(3), opened(4))).is_empty());
+    writer
+}
+
+#[test]
+fn a_closed_generation_that_takes_no_more_keys_is_given_up_and_sealed_exactly() {
+    let effects = blocked().step(at(4), WriterEvent::Blocked);
+    assert!(effects.contains(&WriterEffect::Rewind { dropped: vec![1] }));
+    let sealed = &seals(&effects)[0];
+    assert_eq!((sealed.generation, sealed.unknown), (3, 0));
+}
+
+#[test]
+fn a_generation_that_is_active_is_not_given_up_nor_one_with_copies_under_way() {
+    let mut active = writing();
+    active.step(at(2), WriterEvent::Refused { batch: 1, copies: 1 });
+    let effects = active.step(at(4), WriterEvent::Blocked);
+    assert!(!effects.contains(&WriterEffect::Rewind { dropped: vec![1] }));
+    let mut under_way = blocked();
+    under_way.step(at(3), WriterEvent::Sent { batch: 1, copies: 1 });
+    let effects = under_way.step(at(3), WriterEvent::Blocked);
+    assert!(!effects.contains(&WriterEffect::Rewind { dropped: vec![1] }));
+}
