@@ -1,5 +1,6 @@
 //! The whole pipeline as real processes: services, partners, and the questions a run is asked.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ pub struct Run {
     pub services: Vec<Service>,
     /// The simulated partners.
     pub partners: Partners,
+    /// The first dispatcher's key-file server.
+    pub keys: SocketAddr,
     partner_names: Vec<String>,
     killed: Vec<String>,
     dir: TempDir,
@@ -143,6 +146,7 @@ impl Run {
             kafka: kafka.clone(),
             services,
             partners,
+            keys,
             partner_names: settings.partners.into_iter().map(|(name, _)| name).collect(),
             killed: Vec::new(),
             dir,

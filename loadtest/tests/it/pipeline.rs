@@ -1,6 +1,7 @@
 //! Without faults.
 
-use loadtest::run::RunSettings;
+use loadtest::partners::Misbehaviour;
+use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 
 use crate::support::{Pipeline, on_shared_threads};
@@ -40,9 +41,8 @@ fn a_service_that_is_asked_to_end_leaves_exact_books() {
         })
         .await;
         let producing = pipeline.produce(2, 3_000, 18_000);
-        let has_begun = async |run: &loadtest::run::Run| {
-            Ok(run.metric(Kind::Ingestor, "ingestor_urls_total", &[]).await > 3_000.0)
-        };
+        let has_begun =
+            async |run: &Run| Ok(run.metric(Kind::Ingestor, "ingestor_urls_total", &[]).await > 3_000.0);
         pipeline.wait_until("ingesting begins", has_begun).await;
         for name in ["ingestor-0", "flipper-0", "dispatcher-0"] {
             let service = pipeline.run.service(name).unwrap();
@@ -58,5 +58,37 @@ fn a_service_that_is_asked_to_end_leaves_exact_books() {
             (0, 0),
             "{report}"
         );
+    });
+}
+
+#[test]
+fn a_host_that_opts_out_while_its_hints_wait_is_not_sent() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            partners: vec![
+                ("north".to_owned(), Misbehaviour::default()),
+                ("south".to_owned(), Misbehaviour::always(503)),
+            ],
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(9, 0, 4_000).await.unwrap();
+        let south_waits = async |run: &Run| {
+            let south = [("partner", "south")];
+            Ok(run
+                .metric(Kind::Dispatcher, "dispatcher_circuit_open", &south)
+                .await
+                > 0.0)
+        };
+        pipeline
+            .wait_until("the circuit of south is open", south_waits)
+            .await;
+        pipeline.opt_out(1).await;
+        pipeline.run.partners.misbehave("south", Misbehaviour::default());
+        pipeline.close().await;
+        let opted_out = [("partner", "south"), ("outcome", "opted_out")];
+        assert!(pipeline.last_metric("dispatcher_urls_total", &opted_out) > 0.0);
+        assert!(!pipeline.has_got("south", "www.site-0.example"));
+        assert!(pipeline.has_got("north", "www.site-0.example"));
     });
 }

@@ -2,13 +2,17 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loadtest::audit::Report;
-use loadtest::produce::{ProduceArgs, produce};
+use loadtest::partners::read_log;
+use loadtest::produce::{ProduceArgs, produce, producer};
 use loadtest::run::{Run, RunSettings};
+use loadtest::scrape::Scrape;
+use loadtest::service::Kind;
 use loadtest::stack::{Broker, RedisCluster, create_topics};
-use loadtest::traffic::TrafficArgs;
+use loadtest::traffic::{Traffic, TrafficArgs};
+use messagebus::OutRecord;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, watch};
@@ -30,10 +34,20 @@ where
     RUNTIME.block_on(RUNTIME.spawn(test)).unwrap();
 }
 
+fn traffic(seed: u64) -> TrafficArgs {
+    TrafficArgs {
+        seed,
+        hosts: 60,
+        ..TrafficArgs::default()
+    }
+}
+
 /// A pipeline and what it stands on.
 pub(crate) struct Pipeline {
     pub(crate) run: Run,
     pub(crate) clusters: [RedisCluster; 2],
+    /// The dispatchers' metrics, as they stood when the books were closed.
+    dispatchers: Vec<Scrape>,
     _dir: TempDir,
 }
 
@@ -57,6 +71,7 @@ impl Pipeline {
         Self {
             run,
             clusters,
+            dispatchers: Vec::new(),
             _dir: dir,
         }
     }
@@ -66,11 +81,7 @@ impl Pipeline {
         let args = ProduceArgs {
             rate,
             count,
-            traffic: TrafficArgs {
-                seed,
-                hosts: 60,
-                ..TrafficArgs::default()
-            },
+            traffic: traffic(seed),
         };
         let (sent, _) = watch::channel(0);
         let kafka = self.run.kafka.clone();
@@ -99,7 +110,54 @@ impl Pipeline {
             let violations = self.run.partners.status(name).violations;
             assert!(violations.is_empty(), "{violations:?}");
         }
+        for dispatcher in self.run.of(Kind::Dispatcher) {
+            self.dispatchers.extend(dispatcher.metrics().await);
+        }
         self.run.stop().await.unwrap();
         report
+    }
+
+    /// The sum of a metric over all dispatchers, when the books were closed.
+    pub(crate) fn last_metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.dispatchers
+            .iter()
+            .map(|scrape| scrape.sum(name, labels))
+            .sum()
+    }
+
+    /// Whether a partner has ever accepted a URL of the host.
+    pub(crate) fn has_got(&self, partner: &str, host: &str) -> bool {
+        let mut found = false;
+        read_log(self.run.dir(), partner, |delivery| found |= delivery.host == host).unwrap();
+        found
+    }
+
+    /// Lets a zone opt out whose first host has a key of its own, and waits until the dispatcher has read it.
+    pub(crate) async fn opt_out(&mut self, zone: u64) {
+        let traffic = Traffic::new(traffic(0)).unwrap();
+        let mut zone = traffic
+            .zones()
+            .into_iter()
+            .find(|found| found.id == zone)
+            .unwrap();
+        zone.enabled = false;
+        let (topic, key) = (self.run.kafka.topics().zones(), zone.id.to_string());
+        let record = OutRecord {
+            topic: &topic,
+            partition: None,
+            key: key.as_bytes(),
+            payload: Some(&zone.encode()),
+            headers: &[],
+        };
+        producer(&self.run.kafka).unwrap().send(record).await.unwrap();
+        // The key file of a host that opted out is gone.
+        let host = zone.hosts.first().unwrap();
+        let url = format!("http://{}/{}.txt", self.run.keys, host.key);
+        let deadline = Instant::now() + PATIENCE;
+        let ask = || reqwest::Client::new().get(&url).header("host", &host.name).send();
+        while ask().await.unwrap().status() != 404 {
+            assert!(Instant::now() < deadline, "the opt-out is not read");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
