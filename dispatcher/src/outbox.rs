@@ -3,7 +3,7 @@
 use anyhow::Context;
 use hint_schema::{Receipt, Undeliverable};
 use messagebus::metrics::BusMetrics;
-use messagebus::{OutRecord, ProduceError, Producer, Topics};
+use messagebus::{OutRecord, Producer, Topics};
 use prometheus::IntCounter;
 
 /// Writes records until Kafka has acknowledged them; cheap to clone.
@@ -52,11 +52,10 @@ impl Outbox {
             payload: Some(payload),
             headers: &[],
         };
-        while let Err(error) = self.producer.send(record).await {
-            if !matches!(error, ProduceError::Unknown { .. }) {
-                return Err(error).with_context(|| format!("writing a record of {key} to {topic}"));
-            }
-        }
+        self.producer
+            .persist(record)
+            .await
+            .with_context(|| format!("writing a record of {key} to {topic}"))?;
         Ok(())
     }
 }

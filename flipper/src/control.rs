@@ -3,7 +3,7 @@
 use anyhow::Context;
 use generations::protocol::FlipperEvent;
 use hint_schema::generation_event::GenerationEvent;
-use messagebus::{OutRecord, ProduceError, Producer};
+use messagebus::{OutRecord, Producer};
 use tokio::sync::mpsc;
 
 /// Something to write to the log.
@@ -51,20 +51,10 @@ pub(crate) async fn write_log(
             headers: &[],
         };
         // Nobody overwrites a key, nor its own: after a time-out the same bytes go again.
-        while let Err(error) = producer.send(record).await {
-            match error {
-                ProduceError::Unknown { .. } => {
-                    tracing::warn!(
-                        key,
-                        error = &error as &dyn std::error::Error,
-                        "log record sent again"
-                    );
-                }
-                ProduceError::Refused { .. } | ProduceError::Fatal { .. } => {
-                    return Err(error).with_context(|| format!("writing {key} to {topic}"));
-                }
-            }
-        }
+        producer
+            .persist(record)
+            .await
+            .with_context(|| format!("writing {key} to {topic}"))?;
         if let LogWrite::Publish(GenerationEvent::Draining(draining)) = write
             && events
                 .send(FlipperEvent::DrainingAcknowledged(draining.generation))

@@ -18,7 +18,7 @@ use crate::publish::{Published, Publisher};
 
 /// Slots that are read at once.
 const SLOTS_IN_FLIGHT: usize = 64;
-/// Keys read and not yet removed: what a drain holds in memory, whatever the generation's size.
+/// Keys being read or not yet removed: what a drain holds in memory, whatever the generation's size.
 const KEYS_IN_FLIGHT: usize = 60_000;
 /// Keys of one slot read at once. A slot with more is met again by the next pass.
 const PAGE: usize = 10_000;
@@ -46,6 +46,8 @@ pub(crate) struct GenerationDrain {
 enum Ended {
     Read {
         slot: u16,
+        /// Keys that were counted in flight for it.
+        reserved: usize,
         page: Result<Vec<PageKey>, DrainError>,
     },
     Published {
@@ -177,7 +179,10 @@ impl Pass<'_> {
             }
             match self.work.next().await {
                 None => {}
-                Some(Ended::Read { slot, page }) => self.take(slot, page),
+                Some(Ended::Read { slot, reserved, page }) => {
+                    self.keys_in_flight -= reserved;
+                    self.take(slot, page);
+                }
                 Some(Ended::Published { names, result }) => {
                     self.keys_in_flight -= names;
                     self.count(result?);
@@ -191,9 +196,12 @@ impl Pass<'_> {
 
     fn read_ahead(&mut self) {
         while self.reading < SLOTS_IN_FLIGHT && self.keys_in_flight < KEYS_IN_FLIGHT {
-            let Some(SlotCount { slot, .. }) = self.waiting.pop_front() else {
+            let Some(SlotCount { slot, keys }) = self.waiting.pop_front() else {
                 return;
             };
+            // Counted before they are read: pages under way are memory as well.
+            let reserved = usize::try_from(keys).unwrap_or(PAGE).min(PAGE);
+            self.keys_in_flight += reserved;
             self.reading += 1;
             let verbs = self.drain.cluster_drain();
             let bus = &self.drain.publisher.bus;
@@ -201,7 +209,7 @@ impl Pass<'_> {
                 let started = Instant::now();
                 let page = verbs.read_page(slot, PAGE).await;
                 bus.step("read").observe(started.elapsed().as_secs_f64());
-                Ended::Read { slot, page }
+                Ended::Read { slot, reserved, page }
             };
             self.work.push(read.boxed());
         }

@@ -8,7 +8,7 @@ use generations::{Drain, UnlinkAnswer, name_hash};
 use hint_schema::{BatchId, HintBatch};
 use messagebus::clock::now_ms;
 use messagebus::metrics::{BusMetrics, Stage};
-use messagebus::{OutRecord, ProduceError, Producer};
+use messagebus::{OutRecord, Producer};
 
 use crate::batch::{Assembled, DrainedName};
 use crate::metrics::Metrics;
@@ -86,23 +86,12 @@ impl Publisher {
             headers: &[],
         };
         let started = Instant::now();
-        loop {
-            match self.producer.send(record).await {
-                Ok(_) => break,
-                Err(error @ ProduceError::Unknown { .. }) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "batch not acknowledged, sent again"
-                    );
-                }
-                Err(error) => {
-                    self.metrics.batch_refused();
-                    let size = payload.len();
-                    return Err(error).with_context(|| {
-                        format!("publishing a batch of {urls} URLs, {size} bytes, to partition {partition}")
-                    });
-                }
-            }
+        if let Err(error) = self.producer.persist(record).await {
+            self.metrics.batch_refused();
+            let size = payload.len();
+            return Err(error).with_context(|| {
+                format!("publishing a batch of {urls} URLs, {size} bytes, to partition {partition}")
+            });
         }
         self.bus.step("publish").observe(started.elapsed().as_secs_f64());
         self.metrics.batch_published(urls);

@@ -74,16 +74,10 @@ async fn seal(producer: &Producer, topic: &str, sealed: Sealed) -> anyhow::Resul
     let event = GenerationEvent::Sealed(sealed.clone());
     let (key, payload) = (event.key(), event.encode());
     // Nobody overwrites a key, nor its own: after a time-out the same bytes go again.
-    while let Err(error) = producer.send(record(topic, &key, &payload)).await {
-        match error {
-            ProduceError::Unknown { .. } => {
-                tracing::warn!(key, error = &error as &dyn std::error::Error, "seal sent again");
-            }
-            ProduceError::Refused { .. } | ProduceError::Fatal { .. } => {
-                return Err(error).with_context(|| format!("writing {key} to {topic}"));
-            }
-        }
-    }
+    producer
+        .persist(record(topic, &key, &payload))
+        .await
+        .with_context(|| format!("writing {key} to {topic}"))?;
     Ok(sealed)
 }
 

@@ -1,8 +1,9 @@
 //! Rejected records on their way to the `rejected` topic: as they came, with the reason in headers.
 
+use anyhow::Context;
 use futures_util::future::try_join_all;
 use generations::protocol::BatchTag;
-use messagebus::{OutRecord, ProduceError, Producer, Record};
+use messagebus::{OutRecord, Producer, Record};
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
 
@@ -104,14 +105,10 @@ impl RejectedProducer {
             payload: Some(&rejected.payload),
             headers: &headers,
         };
-        while let Err(error) = self.producer.send(record).await {
-            if !matches!(error, ProduceError::Unknown { .. }) {
-                return Err(anyhow::Error::new(error).context(format!(
-                    "producing the rejected record {}[{partition}]@{offset} to {}",
-                    self.source, self.topic
-                )));
-            }
-        }
+        self.producer.persist(record).await.with_context(|| {
+            let (source, topic) = (&self.source, &self.topic);
+            format!("producing the rejected record {source}[{partition}]@{offset} to {topic}")
+        })?;
         Ok(())
     }
 }

@@ -102,6 +102,25 @@ impl Producer {
         self.enqueue(record).await?.await
     }
 
+    /// Produces a record until it is acknowledged: after a time-out the same bytes go again, so it may stand in the
+    /// topic twice. Cancelled, it may have been persisted or not.
+    ///
+    /// # Errors
+    /// [`ProduceError::Refused`] or [`ProduceError::Fatal`], never [`ProduceError::Unknown`].
+    pub async fn persist(&self, record: OutRecord<'_>) -> Result<Delivered, ProduceError> {
+        loop {
+            match self.send(record).await {
+                Err(error @ ProduceError::Unknown { .. }) => tracing::warn!(
+                    topic = record.topic,
+                    key = %String::from_utf8_lossy(record.key),
+                    error = &error as &dyn std::error::Error,
+                    "not acknowledged, sent again"
+                ),
+                result => return result,
+            }
+        }
+    }
+
     /// Hands a record over, once there is room for it, and returns its report to come: many may be in flight.
     /// Within a partition records keep the order in which they were handed over. Cancel-safe until it returns:
     /// a cancelled call handed nothing over.
