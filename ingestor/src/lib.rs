@@ -14,6 +14,7 @@ mod pressure;
 pub mod reason;
 pub mod recent;
 mod rejected;
+mod replays;
 mod resend;
 mod routes;
 pub mod steps;
@@ -120,6 +121,7 @@ pub fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
     let writer_id = gethostname::gethostname().to_string_lossy().into_owned();
     let machine = Writer::new(writer_id, Incarnation(rand::random()));
     let parts = Parts {
+        kafka: config.kafka,
         consumer,
         redis,
         pipeline: Pipeline::new(&config.transformations),

@@ -18,6 +18,10 @@ pub struct Metrics {
     pub urls: Urls,
     /// Times that input was dropped because a lease had run out.
     pub lease_lost: IntCounter,
+    /// Records of failed generations that were read again, beside those that the group polled.
+    pub reread: IntCounter,
+    /// Records that had to be read again and that retention had removed.
+    pub replay_gone: IntCounter,
     stopped_partitions: GaugeFamily<0>,
     active_generation: GaugeFamily<0>,
     zones: GaugeFamily<1>,
@@ -79,6 +83,20 @@ impl Metrics {
                 .counter(
                     "ingestor_lease_lost_total",
                     "How often did input have to be dropped because a lease had run out?",
+                    [],
+                )?
+                .with([]),
+            reread: registrar
+                .counter(
+                    "ingestor_reread_records_total",
+                    "How many records of failed generations were read again?",
+                    [],
+                )?
+                .with([]),
+            replay_gone: registrar
+                .counter(
+                    "ingestor_replay_gone_records_total",
+                    "How many records of failed generations had retention removed?",
                     [],
                 )?
                 .with([]),

@@ -78,6 +78,7 @@ struct FlipperStatus {
 #[derive(Debug, Deserialize)]
 struct GenerationStatus {
     state: String,
+    replay_open: bool,
 }
 
 impl Run {
@@ -241,7 +242,9 @@ impl Run {
             return Ok(Some(format!("{keys} keys are not drained")));
         }
         if !self.is_drained().await {
-            return Ok(Some("a closed generation has no verdict".to_owned()));
+            return Ok(Some(
+                "a closed generation has no verdict, or a failed one is not read again".to_owned(),
+            ));
         }
         for partner in &self.partner_names {
             let group = topics.group(&format!("dispatcher-{partner}"));
@@ -327,7 +330,7 @@ impl Run {
                 return status
                     .generations
                     .iter()
-                    .all(|generation| generation.state != "closed");
+                    .all(|generation| generation.state != "closed" && !generation.replay_open);
             }
         }
         false
@@ -338,14 +341,29 @@ impl Run {
     /// # Errors
     /// None works.
     pub async fn flip(&self) -> anyhow::Result<()> {
+        self.ask_flipper("flip").await
+    }
+
+    /// Asks the flipper that works to read a generation's input again.
+    ///
+    /// # Errors
+    /// None works, or the generation has no verdict.
+    pub async fn replay(&self, generation: u64) -> anyhow::Result<()> {
+        self.ask_flipper(&format!("generations/{generation}/replay"))
+            .await
+    }
+
+    async fn ask_flipper(&self, what: &str) -> anyhow::Result<()> {
+        let mut answers = Vec::new();
         for flipper in self.of(Kind::Flipper) {
-            let request = self.client.post(format!("http://{}/flip", flipper.admin));
-            let answer = request.bearer_auth(ADMIN_TOKEN).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
+            let request = self.client.post(format!("http://{}/{what}", flipper.admin));
+            match request.bearer_auth(ADMIN_TOKEN).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => answers.push(answer.text().await.unwrap_or_default()),
+                Err(error) => answers.push(error.to_string()),
             }
         }
-        anyhow::bail!("no flipper is at work")
+        anyhow::bail!("no flipper does POST /{what}: {answers:?}")
     }
 
     /// The books.

@@ -1,6 +1,8 @@
 //! librdkafka's configuration, one function a kind of client, so that each value is justified once.
 
-use rdkafka::ClientConfig;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, ClientContext};
 use secrecy::ExposeSecret;
 
 use crate::args::KafkaArgs;
@@ -84,3 +86,18 @@ impl KafkaArgs {
         config
     }
 }
+
+/// Leaves errors to `poll`, which returns them as well.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            reason,
+            "librdkafka reports an error"
+        );
+    }
+}
+
+impl ConsumerContext for Quiet {}

@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::Context;
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::BorrowedMessage,
 };
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::KafkaArgs,
+    client::Quiet,
     metrics::{BusMetrics, ConsumerError, GroupMetrics},
     offsets,
 };
@@ -103,21 +104,6 @@ pub fn follow(
         .context("starting the log reader's thread")?;
     Ok((Follower { stop }, receiver))
 }
-
-/// Leaves errors to `poll`, which returns them as well.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            reason,
-            "librdkafka reports an error"
-        );
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 /// Why a reader ends: nobody wants its events any more, or its client has died.
 struct Ended;

@@ -48,6 +48,32 @@ impl Coverage {
             })
     }
 
+    /// The offsets of the interval that are not in the set, in order.
+    pub fn gaps(&self, interval: &OffsetInterval) -> Vec<OffsetInterval> {
+        let OffsetInterval { partition, from, to } = *interval;
+        let known = self.partitions.get(&partition);
+        let mut gaps = Vec::new();
+        let mut next = from;
+        for (&start, &end) in known.into_iter().flatten().filter(|&(_, &end)| end > from) {
+            if start >= to {
+                break;
+            }
+            gaps.push(OffsetInterval {
+                partition,
+                from: next,
+                to: start,
+            });
+            next = next.max(end);
+        }
+        gaps.push(OffsetInterval {
+            partition,
+            from: next,
+            to,
+        });
+        gaps.retain(|gap| gap.from < gap.to);
+        gaps
+    }
+
     /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {

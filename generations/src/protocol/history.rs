@@ -119,7 +119,8 @@ impl History {
     }
 
     fn heartbeat(&mut self, heartbeat: &Heartbeat) {
-        self.roster.heartbeat(heartbeat);
+        let active = self.active().unwrap_or(0);
+        self.roster.heartbeat(heartbeat, active);
     }
 
     fn opened(&mut self, opened: &Opened) {
@@ -170,10 +171,10 @@ impl History {
         }
     }
 
-    /// Retires every incarnation that passed barrier(g) without its seal.
+    /// Retires every incarnation that passed barrier(g) without its seal and was not heard of since.
     pub(crate) fn retire_unsealed(&mut self, generation: Generation) {
         for writer in self.missing_seals(generation) {
-            self.roster.retire(&writer);
+            self.roster.retire_silent(&writer, generation);
         }
     }
 
@@ -256,9 +257,25 @@ impl History {
         else {
             return false;
         };
+        let covered = self.read_since(generation, |verdict| matches!(verdict, Some(Verdict::Settled(_))));
+        range
+            .intervals()
+            .iter()
+            .all(|interval| covered.contains(interval))
+    }
+
+    /// What has been read of `generation`'s input since, into generations that are settled or may yet be: nobody
+    /// has to read it again for now.
+    #[must_use]
+    pub fn read_again(&self, generation: Generation) -> Coverage {
+        self.read_since(generation, |verdict| !matches!(verdict, Some(Verdict::Failed(_))))
+    }
+
+    /// Input consumed under generations above `generation` whose verdict counts.
+    fn read_since(&self, generation: Generation, counts: fn(Option<&Verdict>) -> bool) -> Coverage {
         let mut covered = Coverage::default();
         for (_, later) in self.generations.range(generation.saturating_add(1)..) {
-            if !matches!(later.verdict, Some(Verdict::Settled(_))) {
+            if !counts(later.verdict.as_ref()) {
                 continue; // Progress into a generation that fails is read again.
             }
             for seal in later.seals.values() {
@@ -270,10 +287,7 @@ impl History {
                 covered.extend(replayed.flat_map(|progress| progress.intervals.iter().copied()));
             }
         }
-        range
-            .intervals()
-            .iter()
-            .all(|interval| covered.contains(interval))
+        covered
     }
 
     /// The keys that may be tombstoned: of every generation below the active one that is closed together

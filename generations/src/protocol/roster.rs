@@ -11,6 +11,8 @@ pub(super) type WriterIncarnation = (String, Incarnation);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Entry {
     first_generation: Generation,
+    /// The generation that was active where its last heartbeat stands in the log.
+    heard_under: Generation,
     retired: bool,
 }
 
@@ -21,10 +23,12 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// A heartbeat enlists its writer, also one that was retired.
-    pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat) {
+    /// A heartbeat enlists its writer, also one that was retired; `active` is the generation at its place in the
+    /// log.
+    pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat, active: Generation) {
         let entry = Entry {
             first_generation: heartbeat.first_generation,
+            heard_under: active,
             retired: false,
         };
         self.entries
@@ -35,6 +39,18 @@ impl Roster {
     pub(crate) fn retire(&mut self, writer: &WriterIncarnation) {
         if let Some(entry) = self.entries.get_mut(writer) {
             entry.retired = true;
+        }
+    }
+
+    /// As [`Self::retire`], for one that let barrier(`generation`) pass without its seal. One that was heard behind
+    /// the next `Opened` stays: it may hold a lease for the next generation while its seal is still under way (I2).
+    pub(crate) fn retire_silent(&mut self, writer: &WriterIncarnation, generation: Generation) {
+        if self
+            .entries
+            .get(writer)
+            .is_some_and(|entry| entry.heard_under <= generation)
+        {
+            self.retire(writer);
         }
     }
 

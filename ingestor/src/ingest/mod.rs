@@ -5,6 +5,7 @@
 
 mod answers;
 mod open_batch;
+mod rereading;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use generations::protocol::{BatchTag, Writer, WriterEffect, WriterEvent};
 use generations::{Block, ChunkAnswer, ClusterName, RedisWriter};
-use hint_schema::generation_event::{Generation, GenerationEvent, OffsetInterval};
+use hint_schema::generation_event::{Generation, GenerationEvent};
 use messagebus::metrics::{BusMetrics, ConsumerError, GroupMetrics};
-use messagebus::{BootInstant, Consumer, LogEvent, RecordBatch};
+use messagebus::{BootInstant, Consumer, KafkaArgs, LogEvent, RecordBatch};
 use prometheus::Histogram;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -28,10 +29,12 @@ use crate::pipeline::Pipeline;
 use crate::reason::Reason;
 use crate::recent::RecentFilter;
 use crate::rejected::{Acknowledged, RejectedBatch};
+use crate::replays::Replays;
 use crate::resend::Resend;
 use crate::stops::Stops;
 use crate::zones::Zones;
 use open_batch::OpenBatch;
+use rereading::Rereading;
 
 const TICK: Duration = Duration::from_millis(50);
 /// A look at which partitions are held and stopped.
@@ -46,6 +49,8 @@ const REDIS_REFUSES: &str = "redis";
 
 /// What the loop works with.
 pub(crate) struct Parts {
+    /// For ranges that are read again.
+    pub(crate) kafka: KafkaArgs,
     pub(crate) consumer: Consumer,
     pub(crate) redis: RedisWriter,
     pub(crate) pipeline: Pipeline,
@@ -86,6 +91,10 @@ pub(crate) struct IngestLoop {
     /// Unix milliseconds at which each generation was opened, by its first `Opened`.
     opened_at: BTreeMap<Generation, u64>,
     has_lease: bool,
+    replays: Replays,
+    rereading: Option<Rereading>,
+    /// The log was read to the end that it had at the start.
+    caught_up: bool,
     looked: Instant,
     steps: StepTimes,
     is_finished: bool,
@@ -106,6 +115,8 @@ enum Turn {
     Tick,
     Answer(ChunkAnswer),
     Batch(Option<RecordBatch>),
+    /// A batch of a range that is read again, nothing at its end.
+    Again(Option<RecordBatch>),
 }
 
 impl IngestLoop {
@@ -126,6 +137,9 @@ impl IngestLoop {
             resend: Resend::default(),
             opened_at: BTreeMap::new(),
             has_lease: false,
+            replays: Replays::default(),
+            rereading: None,
+            caught_up: false,
             looked: Instant::now(),
             steps,
             is_finished: false,
@@ -154,10 +168,12 @@ impl IngestLoop {
                 _ = ticks.tick() => Turn::Tick,
                 Some(answer) = self.queues.answers.recv() => Turn::Answer(answer),
                 batch = self.queues.batches.recv(), if may_poll => Turn::Batch(batch),
+                batch = rereading::next(&mut self.rereading), if may_poll => Turn::Again(batch),
             };
             match turn {
                 Turn::Shutdown => {
                     is_leaving = true;
+                    self.rereading = None;
                     self.handle(WriterEvent::Shutdown)?;
                 }
                 Turn::Log(event) => {
@@ -170,6 +186,7 @@ impl IngestLoop {
                 Turn::Tick => self.tick()?,
                 Turn::Answer(answer) => self.answered(&answer)?,
                 Turn::Batch(batch) => self.polled(batch.context("the consumer of cache misses has died")?)?,
+                Turn::Again(batch) => self.reread(batch)?,
             }
         }
         self.parts.consumer.close().await;
@@ -190,9 +207,13 @@ impl IngestLoop {
 
     fn read(&mut self, event: LogEvent) -> anyhow::Result<()> {
         let LogEvent::Record(record) = event else {
+            self.caught_up = true;
             return Ok(());
         };
-        let Some(value) = record.value else { return Ok(()) };
+        let Some(value) = record.value else {
+            self.replays.tombstone(&String::from_utf8_lossy(&record.key));
+            return Ok(());
+        };
         match GenerationEvent::decode(&value) {
             Ok(event) => {
                 if let GenerationEvent::Opened(opened) = &event {
@@ -200,6 +221,7 @@ impl IngestLoop {
                         .entry(opened.generation)
                         .or_insert(opened.opened_at_ms);
                 }
+                self.replays.read(&event);
                 self.handle(WriterEvent::Control(event))
             }
             Err(error) => {
@@ -227,6 +249,7 @@ impl IngestLoop {
             self.parts.stops.retain(&held);
             let stopped = partitions.iter().filter(|status| status.stopped).count();
             self.parts.metrics.stopped(stopped);
+            self.plan_rereading(&held)?;
         }
         Ok(())
     }
@@ -273,12 +296,7 @@ impl IngestLoop {
         if batch.spans().is_empty() {
             return Ok(());
         }
-        let intervals = batch.spans().iter().map(|span| OffsetInterval {
-            partition: span.partition,
-            from: span.from,
-            to: span.to,
-        });
-        let spans = intervals.collect();
+        let spans = batch.intervals();
         self.open.insert(tag, batch);
         self.handle(WriterEvent::Polled {
             batch: tag,
@@ -337,8 +355,12 @@ impl IngestLoop {
         if let Some(staged) = batch.staged {
             self.steps.write.observe(staged.elapsed().as_secs_f64());
         }
-        for span in batch.spans() {
-            self.parts.consumer.complete(span);
+        match batch.replay {
+            Some(failed) => self.replays.done(failed, batch.generation, batch.intervals()),
+            None => batch
+                .spans()
+                .iter()
+                .for_each(|span| self.parts.consumer.complete(span)),
         }
     }
 
@@ -347,15 +369,20 @@ impl IngestLoop {
         self.parts.metrics.lease_lost.inc();
         let (mut unjudged, mut unknown) = (0, 0);
         for batch in dropped.iter().filter_map(|tag| self.open.remove(tag)) {
-            for span in batch.spans() {
-                self.parts.consumer.forget(span);
-            }
-            unjudged += batch.unjudged();
             unknown += batch.unanswered;
+            if batch.replay.is_none() {
+                batch
+                    .spans()
+                    .iter()
+                    .for_each(|span| self.parts.consumer.forget(span));
+                unjudged += batch.unjudged();
+            }
         }
         self.parts.metrics.dropped(Reason::Lease, unjudged);
         self.parts.metrics.urls.unknown.inc_by(unknown);
         self.resend.forget(dropped);
+        // What was dropped of it is missing again: the next plan begins there.
+        self.rereading = None;
         self.parts.consumer.rewind();
         tracing::warn!(
             batches = dropped.len(),

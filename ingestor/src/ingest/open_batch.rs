@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use hint_schema::generation_event::{Generation, OffsetInterval};
 use messagebus::{Consumer, Record, RecordBatch, Span};
 
 use crate::reason::Reason;
@@ -14,6 +15,10 @@ pub(crate) struct OpenBatch {
     /// Those that began.
     spans: Vec<Span>,
     not_begun: Vec<(Reason, u64)>,
+    /// The failed generation whose input it is, read again; none for live input.
+    pub(crate) replay: Option<Generation>,
+    /// What it is bound to, once it is.
+    pub(crate) generation: Generation,
     /// Accepted URLs without an answer that counted.
     pub(crate) unanswered: u64,
     /// When its SETs were handed over.
@@ -41,9 +46,34 @@ impl OpenBatch {
             not_begun: not_begun.collect(),
             records: Some(records),
             spans,
+            replay: None,
+            generation: 0,
             unanswered: 0,
             staged: None,
         }
+    }
+
+    /// A batch of input that is read again: nobody's to begin or to complete.
+    pub(crate) fn again(records: RecordBatch, failed: Generation) -> Self {
+        Self {
+            spans: records.spans().to_vec(),
+            not_begun: Vec::new(),
+            records: Some(records),
+            replay: Some(failed),
+            generation: 0,
+            unanswered: 0,
+            staged: None,
+        }
+    }
+
+    /// The offsets that it covers.
+    pub(crate) fn intervals(&self) -> Vec<OffsetInterval> {
+        let interval = |span: &Span| OffsetInterval {
+            partition: span.partition,
+            from: span.from,
+            to: span.to,
+        };
+        self.spans.iter().map(interval).collect()
     }
 
     /// The spans that began.

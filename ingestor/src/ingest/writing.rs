@@ -29,8 +29,13 @@ impl IngestLoop {
         let Some(records) = batch.take_records() else {
             return Ok(());
         };
-        let spans = batch.spans().to_vec();
-        let (tally, rejected) = self.judge(&spans, &records, &zones, generation);
+        batch.generation = generation;
+        let (spans, is_live) = (batch.spans().to_vec(), batch.replay.is_none());
+        let (tally, mut rejected) = self.judge(&spans, &records, &zones, generation, is_live);
+        if !is_live {
+            self.parts.metrics.reread.inc_by(records.len() as u64);
+            rejected.clear(); // They stand in the topic since they were read first.
+        }
         drop(records);
 
         let started = Instant::now();
@@ -65,6 +70,7 @@ impl IngestLoop {
         records: &RecordBatch,
         zones: &Arc<Zones>,
         generation: Generation,
+        is_live: bool,
     ) -> (Tally, Vec<Rejected>) {
         let opened_at_ms = self.opened_at.get(&generation).copied().unwrap_or_else(now_ms);
         let (mut tally, mut rejected) = (Tally::default(), Vec::new());
@@ -99,7 +105,9 @@ impl IngestLoop {
         for (step, took) in self.parts.pipeline.take_times() {
             self.parts.bus.step(step).observe(took.as_secs_f64());
         }
-        stop_bad_partitions(&self.parts.stops, &self.parts.consumer, &verdicts);
+        if is_live {
+            stop_bad_partitions(&self.parts.stops, &self.parts.consumer, &verdicts);
+        }
         (tally, rejected)
     }
 

@@ -104,8 +104,9 @@ fn records(report: &mut Report, ingestor: &Scrape, group: &str) {
     let records = ingestor.sum("ingestor_records_total", &[]);
     let accepted = ingestor.sum("ingestor_records_total", &[("outcome", "accepted")]);
     let urls = ingestor.sum("ingestor_urls_total", &[]);
-    let left = "polled = accepted + rejected + filtered + dropped";
-    report.equal("A", left, rounded(polled), rounded(records));
+    let reread = ingestor.sum("ingestor_reread_records_total", &[]);
+    let left = "polled + reread = accepted + rejected + filtered + dropped";
+    report.equal("A", left, rounded(polled + reread), rounded(records));
     let right = "accepted = new + repeated + repeated in process + unknown";
     report.equal("B", right, rounded(accepted), rounded(urls));
 }

@@ -91,6 +91,15 @@ impl RedisCluster {
         node.run(cmd("CONFIG").arg("SET").arg(setting).arg(value)).await
     }
 
+    /// Loses everything that one node holds, as a restart without persistence does, and shows no sign of it.
+    ///
+    /// # Errors
+    /// The node does not answer or refuses.
+    pub async fn lose(&self, node: usize) -> anyhow::Result<()> {
+        let node = self.nodes.get(node).context("there is no such node")?;
+        node.run(&cmd("FLUSHALL")).await
+    }
+
     /// Lets writes wait at every node, for at most `longest`; reads go on.
     ///
     /// # Errors

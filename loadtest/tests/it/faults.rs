@@ -171,6 +171,52 @@ fn a_redis_master_runs_out_of_memory() {
     });
 }
 
+#[test]
+fn a_redis_master_loses_what_it_held_and_its_input_is_read_again() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 2,
+            flip_interval: Duration::from_secs(5),
+            ..RunSettings::default()
+        })
+        .await;
+        let producing = pipeline.produce(10, 2_000, 20_000);
+        let is_written =
+            async |run: &Run| Ok(run.metric(Kind::Ingestor, "ingestor_urls_total", &[]).await > 5_000.0);
+        pipeline.wait_until("the input is read", is_written).await;
+        for cluster in &pipeline.clusters {
+            cluster.lose(0).await.unwrap();
+        }
+        let is_open =
+            async |run: &Run| Ok(run.metric(Kind::Flipper, "flipper_replays_open", &[]).await > 0.0);
+        pipeline.wait_until("the generation fails", is_open).await;
+        producing.await.unwrap();
+        let report = pipeline.close().await;
+        assert!(report.generations.failed >= 1, "{report}");
+        assert!(pipeline.reread() > 0.0, "{report}");
+    });
+}
+
+#[test]
+fn on_call_asks_to_read_a_generation_again() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        pipeline.produce(11, 3_000, 9_000).await.unwrap();
+        let has_turned =
+            async |run: &Run| Ok(run.metric(Kind::Flipper, "flipper_flips_total", &[]).await > 2.0);
+        pipeline.wait_until("generation 0 is behind us", has_turned).await;
+        pipeline.run.replay(0).await.unwrap();
+        let is_read = async |run: &Run| {
+            Ok(run
+                .metric(Kind::Ingestor, "ingestor_reread_records_total", &[])
+                .await
+                > 0.0)
+        };
+        pipeline.wait_until("it is read again", is_read).await;
+        pipeline.close().await;
+    });
+}
+
 async fn set_maxmemory(pipeline: &Pipeline, bytes: &str) {
     for cluster in &pipeline.clusters {
         cluster.configure(0, "maxmemory", bytes).await.unwrap();

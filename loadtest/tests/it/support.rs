@@ -48,6 +48,8 @@ pub(crate) struct Pipeline {
     pub(crate) clusters: [RedisCluster; 2],
     /// The dispatchers' metrics, as they stood when the books were closed.
     dispatchers: Vec<Scrape>,
+    /// The ingestors' metrics, likewise.
+    ingestors: Vec<Scrape>,
     _dir: TempDir,
 }
 
@@ -72,6 +74,7 @@ impl Pipeline {
             run,
             clusters,
             dispatchers: Vec::new(),
+            ingestors: Vec::new(),
             _dir: dir,
         }
     }
@@ -113,6 +116,9 @@ impl Pipeline {
         for dispatcher in self.run.of(Kind::Dispatcher) {
             self.dispatchers.extend(dispatcher.metrics().await);
         }
+        for ingestor in self.run.of(Kind::Ingestor) {
+            self.ingestors.extend(ingestor.metrics().await);
+        }
         self.run.stop().await.unwrap();
         report
     }
@@ -122,6 +128,13 @@ impl Pipeline {
         self.dispatchers
             .iter()
             .map(|scrape| scrape.sum(name, labels))
+            .sum()
+    }
+
+    /// Records that were read again, until the books were closed.
+    pub(crate) fn reread(&self) -> f64 {
+        let all = self.ingestors.iter();
+        all.map(|scrape| scrape.sum("ingestor_reread_records_total", &[]))
             .sum()
     }
 

@@ -11,6 +11,7 @@ mod filling;
 mod handle;
 mod lag;
 mod probe;
+mod range;
 mod shared;
 mod stats;
 mod worker;
@@ -27,6 +28,7 @@ use worker::Worker;
 
 pub use batch::{Record, RecordBatch};
 pub use handle::{Consumer, PartitionStatus};
+pub use range::{Range, RangeReader, read_range};
 
 /// Batches in the channel at most. Bytes are the real bound: this one keeps a trickle of tiny batches from
 /// growing without end.

@@ -2,7 +2,8 @@
 //! replays.
 
 use hint_schema::generation_event::{
-    Draining, Failed, FailedReason, Generation, GenerationEvent, OffsetInterval, Replayed, Settled,
+    Draining, Failed, FailedReason, Generation, GenerationEvent, OffsetInterval, ReplayAsked, Replayed,
+    Settled,
 };
 use messagebus::clock::BootInstant;
 
@@ -122,6 +123,41 @@ impl Flipper {
         let Some(Closing::Failing(reason, report)) = self.closing.get(&generation).cloned() else {
             return;
         };
+        let range = self.range_of(generation, log);
+        self.closing.insert(generation, Closing::Judged);
+        effects.push(FlipperEffect::Publish(GenerationEvent::Failed(Failed {
+            generation,
+            flipper: self.me,
+            reason,
+            range,
+            keys: report.keys,
+            batches: report.batches,
+            late_keys: report.late_keys,
+            merged_keys: report.merged_keys,
+        })));
+    }
+
+    /// As [`Self::publish_failed`], for a replay that on-call asked for.
+    pub(super) fn publish_replay_asked(
+        &mut self,
+        generation: Generation,
+        log: &[OffsetInterval],
+        effects: &mut Vec<FlipperEffect>,
+    ) {
+        if self.replays_asked.remove(&generation) {
+            self.replays_published.remove(&generation);
+            effects.push(FlipperEffect::Publish(GenerationEvent::ReplayAsked(
+                ReplayAsked {
+                    generation,
+                    flipper: self.me,
+                    range: self.range_of(generation, log),
+                },
+            )));
+        }
+    }
+
+    /// From the start offsets of the generation's first `Opened` to the ends in `log`.
+    fn range_of(&self, generation: Generation, log: &[OffsetInterval]) -> Vec<OffsetInterval> {
         let opened = self
             .history
             .generation(generation)
@@ -135,25 +171,13 @@ impl Flipper {
                 .find(|start| start.partition == partition)
                 .map(|start| start.offset)
         };
-        let range = log
-            .iter()
+        log.iter()
             .map(|log| OffsetInterval {
                 from: start_of(log.partition).unwrap_or(log.from),
                 ..*log
             })
             .filter(|interval| interval.from < interval.to)
-            .collect();
-        self.closing.insert(generation, Closing::Judged);
-        effects.push(FlipperEffect::Publish(GenerationEvent::Failed(Failed {
-            generation,
-            flipper: self.me,
-            reason,
-            range,
-            keys: report.keys,
-            batches: report.batches,
-            late_keys: report.late_keys,
-            merged_keys: report.merged_keys,
-        })));
+            .collect()
     }
 
     pub(super) fn close_replays(&mut self, effects: &mut Vec<FlipperEffect>) {

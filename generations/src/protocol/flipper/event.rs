@@ -69,13 +69,15 @@ pub enum FlipperEvent {
     },
     /// What [`FlipperEffect::ReadEndOffsets`] asked for.
     EndOffsets {
-        /// The generation that failed.
+        /// The generation that failed, or whose replay was asked for.
         generation: Generation,
         /// The input's log start and log end per partition.
         log: Vec<OffsetInterval>,
     },
     /// On-call asked for a flip.
     FlipAsked,
+    /// On-call asked to read the input of this generation again.
+    ReplayAsked(Generation),
     /// Time passed.
     Tick,
 }

@@ -49,6 +49,8 @@ pub struct Flipper {
     opening: Option<(Generation, Trigger)>,
     closing: BTreeMap<Generation, Closing>,
     replays_published: BTreeSet<Generation>,
+    /// Asked for by hand, until the end of their range is known.
+    replays_asked: BTreeSet<Generation>,
     tombstones_asked: BTreeSet<String>,
     flip_asked: bool,
 }
@@ -69,6 +71,7 @@ impl Flipper {
             opening: None,
             closing: BTreeMap::new(),
             replays_published: BTreeSet::new(),
+            replays_asked: BTreeSet::new(),
             tombstones_asked: BTreeSet::new(),
             flip_asked: false,
         }
@@ -127,8 +130,15 @@ impl Flipper {
             FlipperEvent::Drained { generation, report } => self.drained(generation, report, &mut effects),
             FlipperEvent::EndOffsets { generation, log } => {
                 self.publish_failed(generation, &log, &mut effects);
+                self.publish_replay_asked(generation, &log, &mut effects);
             }
             FlipperEvent::FlipAsked => self.flip_asked = true,
+            FlipperEvent::ReplayAsked(generation) => {
+                if self.elected && self.history.is_judged(generation) {
+                    self.replays_asked.insert(generation);
+                    effects.push(FlipperEffect::ReadEndOffsets(generation));
+                }
+            }
             FlipperEvent::Tick => {}
         }
         self.pass_barriers(now);
@@ -190,6 +200,7 @@ impl Flipper {
             self.opening = None;
             self.tombstones_asked.clear();
             self.replays_published.clear();
+            self.replays_asked.clear();
         }
         self.elected = elected;
     }

@@ -2,5 +2,6 @@
 
 mod books_agree;
 mod properties;
+mod retirement;
 mod world;
 mod writer_rules;

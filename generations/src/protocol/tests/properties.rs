@@ -28,7 +28,7 @@ fn run(faults: Faults, books: BooksPolicy, input: Input, schedule: Schedule) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn i1_i2_i4_i5_i6_hold_while_writers_crash_and_answers_are_lost(input in input(), schedule in schedule()) {

@@ -1,0 +1,218 @@
+//! Reads one interval of one partition again, beside the group and without its offsets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus::IntCounter;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use super::batch::{Arena, Record, RecordBatch};
+use super::buffer::Buffer;
+use crate::args::KafkaArgs;
+use crate::client::Quiet;
+use crate::ledger::Span;
+use crate::metrics::{BusMetrics, ConsumerError, GroupMetrics};
+use crate::offsets;
+
+/// Small batches: what is read again goes between the live ones.
+const BATCH_RECORDS: usize = 2_000;
+/// Batches that wait; full, the thread waits, since no group expects it to poll.
+const BATCHES: usize = 2;
+const BUFFER_BYTES: usize = 16 << 20;
+/// Longest wait for a record, and so for the end of the reader to be noticed.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// First offset.
+    pub from: i64,
+    /// First offset behind it.
+    pub to: i64,
+}
+
+/// Keeps the reading thread alive; dropping it ends the thread and the receiver's batches.
+#[derive(Debug)]
+pub struct RangeReader {
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for RangeReader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Reads a range.
+///
+/// The batches' spans cover all of it, offsets without a record included; their epoch is 0, they
+/// are nobody's to complete. Offsets that retention has removed are counted in `gone` and covered by the first
+/// span. The receiver ends with the range, with the reader, or when the client has died.
+///
+/// # Errors
+/// The client cannot be created from its settings, or the thread cannot be started.
+pub fn read_range(
+    kafka: &KafkaArgs,
+    range: Range,
+    gone: IntCounter,
+    metrics: &BusMetrics,
+) -> anyhow::Result<(RangeReader, mpsc::Receiver<RecordBatch>)> {
+    let group = kafka.topics().group("replay");
+    let client = kafka
+        .reader_config(&group)
+        .set("queued.max.messages.kbytes", "8192")
+        .create_with_context(Quiet)
+        .context("creating the reader of a range")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (batches, receiver) = mpsc::channel(BATCHES);
+    let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes()));
+    let worker = Worker {
+        client,
+        arena: buffer.arena(),
+        buffer,
+        span: empty_span(range.partition, range.from),
+        metrics: metrics.group(&group, &range.topic),
+        range,
+        gone,
+        stop: Arc::clone(&stop),
+        batches,
+    };
+    std::thread::Builder::new()
+        .name("kafka-range".to_owned())
+        .spawn(move || worker.run())
+        .context("starting the range reader's thread")?;
+    Ok((RangeReader { stop }, receiver))
+}
+
+fn empty_span(partition: i32, from: i64) -> Span {
+    Span {
+        partition,
+        epoch: 0,
+        from,
+        to: from,
+        records: 0,
+        first_timestamp_ms: 0,
+    }
+}
+
+struct Worker {
+    client: BaseConsumer<Quiet>,
+    range: Range,
+    arena: Arena,
+    buffer: Arc<Buffer>,
+    /// What `arena` covers so far.
+    span: Span,
+    gone: IntCounter,
+    metrics: GroupMetrics,
+    stop: Arc<AtomicBool>,
+    batches: mpsc::Sender<RecordBatch>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while !self.is_stopped() {
+            match self.start() {
+                Ok(()) => break,
+                Err(error) => {
+                    self.metrics.errors(ConsumerError::Fetch).inc();
+                    tracing::warn!(topic = self.range.topic, "a range cannot be read yet: {error:#}");
+                    // Serves the client's events, and is the pause until the next attempt.
+                    drop(self.client.poll(POLL));
+                }
+            }
+        }
+        while self.span.to < self.range.to && !self.is_stopped() {
+            self.step();
+        }
+        if !self.is_stopped() {
+            self.send();
+        }
+    }
+
+    /// Begins at the first offset that is still kept.
+    fn start(&mut self) -> anyhow::Result<()> {
+        let Range {
+            topic,
+            partition,
+            from,
+            to,
+        } = &self.range;
+        let (_, low, _) = offsets::watermark(&self.client, topic, *partition)?;
+        let first = low.clamp(*from, *to);
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(topic, *partition, Offset::Offset(first))?;
+        self.client.assign(&list).context("assigning a partition")?;
+        if first > *from {
+            let gone = u64::try_from(first - from).unwrap_or(0);
+            self.gone.inc_by(gone);
+            tracing::error!(
+                topic,
+                partition,
+                from,
+                to = first,
+                "retention has removed what was to be read again: it is lost"
+            );
+            self.span.to = first;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) {
+        match self.client.poll(POLL) {
+            None => {}
+            Some(Ok(message)) if message.offset() >= self.range.to => self.span.to = self.range.to,
+            Some(Ok(message)) => {
+                let record = Record {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+                    key: message.key(),
+                    payload: message.payload().unwrap_or_default(),
+                };
+                if record.offset < self.span.to || !self.arena.push(&record) {
+                    return; // Read before, after a fault of the broker's.
+                }
+                if self.span.records == 0 {
+                    self.span.first_timestamp_ms = record.timestamp_ms;
+                }
+                self.span.to = record.offset + 1;
+                self.span.records += 1;
+                drop(message);
+                if self.arena.len() >= BATCH_RECORDS || self.arena.used() >= self.buffer.max_arena() {
+                    self.send();
+                }
+            }
+            // Whatever is missing before the end is no record.
+            Some(Err(KafkaError::PartitionEOF(_))) => self.span.to = self.range.to,
+            Some(Err(error)) => {
+                self.metrics.errors(ConsumerError::Fetch).inc();
+                tracing::warn!(error = &error as &dyn std::error::Error, "reading a range failed");
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        if self.span.from == self.span.to {
+            return;
+        }
+        let next = empty_span(self.span.partition, self.span.to);
+        let span = std::mem::replace(&mut self.span, next);
+        let arena = std::mem::replace(&mut self.arena, self.buffer.arena());
+        let batch = RecordBatch::new(arena, vec![span], Arc::clone(&self.buffer));
+        // Nobody listens any more: `is_stopped` sees it too.
+        drop(self.batches.blocking_send(batch));
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.batches.is_closed()
+    }
+}
