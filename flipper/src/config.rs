@@ -24,7 +24,7 @@ pub struct Config {
     /// How hints become batches.
     #[command(flatten)]
     pub batch: BatchArgs,
-    /// Address of the admin port: metrics, probes, `GET /generations`, `POST /flip`
+    /// Address of the admin port: metrics, probes, `GET /generations`, `POST /flip`, `POST /generations/<g>/replay`
     #[arg(long, env, default_value = "0.0.0.0:8082")]
     pub admin_addr: SocketAddr,
     /// Admin token.
