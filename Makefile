@@ -34,3 +34,8 @@ foreign: build ## Runs the demo with a million records made by pycapnp
 	target/foreign/bin/pip install --quiet --requirement loadtest/foreign/requirements.txt
 	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo --rest-within 10m \
 		--producer 'target/foreign/bin/python loadtest/foreign/produce.py 1000000'
+
+SEEDS ?= 25
+.PHONY: faults
+faults: build ## Faults against the whole pipeline, SEEDS=n of them; writes target/faults/report.json
+	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text faults --seeds $(SEEDS) --jobs 3

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use loadtest::audit::{AuditArgs, Living, Report, audit};
 use loadtest::demo::{DemoArgs, demo};
+use loadtest::faults::{FaultsArgs, faults};
 use loadtest::partners::{Misbehaviour, Partners};
 use loadtest::produce::{ProduceArgs, produce};
 use loadtest::stack;
@@ -50,6 +51,8 @@ enum Command {
     },
     /// The whole pipeline for a minute, and its books
     Demo(DemoArgs),
+    /// Faults against the whole pipeline, seeded; ends with status 1 when anything is lost or invented
+    Faults(FaultsArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,6 +115,11 @@ async fn main() -> anyhow::Result<ExitCode> {
             let report = audit(&kafka, &args, &Living::default()).await?;
             return show(&report, json);
         }
+        Command::Faults(args) => {
+            let report = faults(args).await?;
+            say(&report.to_string());
+            return Ok(exit(report.is_good()));
+        }
         Command::Demo(args) => {
             let report = tokio::select! {
                 report = demo(args) => report?,
@@ -151,11 +159,15 @@ fn show(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         say(&report.to_string());
     }
-    Ok(if report.balances() {
+    Ok(exit(report.balances()))
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 #[expect(

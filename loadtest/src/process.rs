@@ -75,11 +75,19 @@ impl Process {
         ended.with_context(|| format!("waiting for {}", self.name))
     }
 
+    /// Stops it in its tracks, or lets it go on.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub(crate) fn freeze(&self, frozen: bool) -> anyhow::Result<()> {
+        self.signal(if frozen { Signal::STOP } else { Signal::CONT })
+    }
+
     /// Sends a signal.
     ///
     /// # Errors
     /// It has ended before.
-    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         let id = id.and_then(Pid::from_raw);
         let id = id.with_context(|| format!("{} has ended; see {}", self.name, self.log.display()))?;

@@ -151,7 +151,7 @@ impl Run {
             partner_names: settings.partners.into_iter().map(|(name, _)| name).collect(),
             killed: Vec::new(),
             dir,
-            client: reqwest::Client::new(),
+            client: impatient()?,
         })
     }
 
@@ -220,13 +220,33 @@ impl Run {
                 return self.partners.flush();
             };
             if Instant::now() > until {
+                let partitions = self.input_partitions().await;
+                let logs = self.keep();
                 anyhow::bail!(
-                    "the pipeline does not come to rest: {left}; logs are in {}",
-                    self.keep().display()
+                    "the pipeline does not come to rest: {left}; logs are in {}; input partitions: {partitions}",
+                    logs.display()
                 );
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// How each ingestor sees its partitions.
+    async fn input_partitions(&self) -> String {
+        let mut views = Vec::new();
+        for ingestor in self.of(Kind::Ingestor) {
+            let answer = self
+                .client
+                .get(format!("http://{}/partitions", ingestor.admin))
+                .send()
+                .await;
+            let view = match answer {
+                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            views.push(format!("{}: {view}", ingestor.name()));
+        }
+        views.join("; ")
     }
 
     /// What is not done yet.
@@ -318,6 +338,21 @@ impl Run {
     }
 
     async fn is_drained(&self) -> bool {
+        let status = self.flipper_status().await;
+        status.is_some_and(|(_, status)| {
+            let generations = &status.generations;
+            generations
+                .iter()
+                .all(|generation| generation.state != "closed" && !generation.replay_open)
+        })
+    }
+
+    /// The name of the flipper that works.
+    pub async fn elected_flipper(&self) -> Option<String> {
+        self.flipper_status().await.map(|(name, _)| name)
+    }
+
+    async fn flipper_status(&self) -> Option<(String, FlipperStatus)> {
         for flipper in self.of(Kind::Flipper) {
             let url = format!("http://{}/generations", flipper.admin);
             let Ok(answer) = self.client.get(&url).send().await else {
@@ -327,13 +362,10 @@ impl Run {
                 continue;
             };
             if status.elected {
-                return status
-                    .generations
-                    .iter()
-                    .all(|generation| generation.state != "closed" && !generation.replay_open);
+                return Some((flipper.name().to_owned(), status));
             }
         }
-        false
+        None
     }
 
     /// Asks the flipper that works to open the next generation now.
@@ -410,6 +442,12 @@ impl Run {
         self.dir.disable_cleanup(true);
         self.dir.path().to_owned()
     }
+}
+
+/// A service that is stopped in its tracks must not stop whoever asks it.
+fn impatient() -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(2));
+    client.build().context("making an HTTP client")
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<String> {

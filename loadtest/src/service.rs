@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::Signal;
 
 use crate::ports;
 use crate::process::Process;
@@ -164,8 +163,7 @@ impl Service {
     /// # Errors
     /// It has ended before.
     pub fn freeze(&self, frozen: bool) -> anyhow::Result<()> {
-        self.process
-            .signal(if frozen { Signal::STOP } else { Signal::CONT })
+        self.process.freeze(frozen)
     }
 
     /// Starts it again with the same settings, after it was killed or has ended.

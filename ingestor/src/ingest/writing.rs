@@ -150,8 +150,11 @@ impl IngestLoop {
             else {
                 continue;
             };
+            if !self.machine.is_in_flight(batch) {
+                continue; // Dropped while the sets before these were handed over.
+            }
             if !self.machine.may_send(now, batch) {
-                // Dropped meanwhile, or about to be: the lease is over.
+                // About to be dropped: the lease is over.
                 self.resend.keep_unsent(sets.iter().cloned(), now);
                 continue;
             }

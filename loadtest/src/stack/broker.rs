@@ -1,7 +1,7 @@
 //! One Kafka node in `KRaft` mode.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -22,7 +22,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Broker {
     address: SocketAddr,
-    _process: Process,
+    dir: PathBuf,
+    class_path: String,
+    process: Process,
 }
 
 impl Broker {
@@ -55,16 +57,39 @@ impl Broker {
             "Kafka could not format its storage: {}",
             String::from_utf8_lossy(&format.stderr)
         );
-        let mut process = Process::start("kafka", Path::new("java"), &dir.join("kafka.log"), |command| {
-            command
-                .args(["-Xmx768m", "-XX:+UseSerialGC", "-cp", &class_path, "kafka.Kafka"])
-                .arg(&properties)
-        })?;
+        let mut process = launch(dir, &class_path)?;
         wait_until_ready(address, &mut process).await?;
         Ok(Self {
             address,
-            _process: process,
+            dir: dir.to_owned(),
+            class_path,
+            process,
         })
+    }
+
+    /// Kills it, as kill -9 does.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill().await
+    }
+
+    /// Stops it in its tracks, or lets it go on.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn freeze(&self, frozen: bool) -> anyhow::Result<()> {
+        self.process.freeze(frozen)
+    }
+
+    /// Starts it again with its data, after it was killed.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.process = launch(&self.dir, &self.class_path)?;
+        wait_until_ready(self.address, &mut self.process).await
     }
 
     /// Where it listens.
@@ -78,6 +103,14 @@ impl Broker {
     pub fn kafka(&self, prefix: &str) -> KafkaArgs {
         KafkaArgs::plaintext(self.address.to_string(), prefix)
     }
+}
+
+fn launch(dir: &Path, class_path: &str) -> anyhow::Result<Process> {
+    Process::start("kafka", Path::new("java"), &dir.join("kafka.log"), |command| {
+        command
+            .args(["-Xmx768m", "-XX:+UseSerialGC", "-cp", class_path, "kafka.Kafka"])
+            .arg(dir.join("server.properties"))
+    })
 }
 
 async fn wait_until_ready(address: SocketAddr, process: &mut Process) -> anyhow::Result<()> {

@@ -58,6 +58,11 @@ impl Stack {
         self.broker.kafka(prefix)
     }
 
+    /// The broker, to let it fail.
+    pub fn broker_mut(&mut self) -> &mut Broker {
+        &mut self.broker
+    }
+
     /// Where everything lives.
     #[must_use]
     pub fn dir(&self) -> &Path {

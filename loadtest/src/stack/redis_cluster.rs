@@ -1,6 +1,6 @@
 //! A Redis cluster of masters.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -23,6 +23,8 @@ pub struct RedisCluster {
 struct Node {
     port: u16,
     bus: u16,
+    dir: PathBuf,
+    settings: Vec<String>,
     process: Process,
     connection: MultiplexedConnection,
 }
@@ -100,6 +102,44 @@ impl RedisCluster {
         node.run(&cmd("FLUSHALL")).await
     }
 
+    /// Kills one node, as kill -9 does.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub async fn kill(&mut self, node: usize) -> anyhow::Result<()> {
+        self.node_mut(node)?.process.kill().await
+    }
+
+    /// Starts one node again, empty, after it was killed; it keeps its place in the cluster.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn restart(&mut self, node: usize) -> anyhow::Result<()> {
+        self.node_mut(node)?.restart().await
+    }
+
+    /// Stops one node in its tracks, or lets it go on.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn freeze(&mut self, node: usize, frozen: bool) -> anyhow::Result<()> {
+        self.node_mut(node)?.process.freeze(frozen)
+    }
+
+    /// Cuts every other connection to one node.
+    ///
+    /// # Errors
+    /// The node does not answer or refuses.
+    pub async fn cut(&mut self, node: usize) -> anyhow::Result<()> {
+        let kill = ("KILL", "TYPE", "NORMAL", "SKIPME", "YES");
+        let _cut: u64 = self.node_mut(node)?.run(cmd("CLIENT").arg(kill)).await?;
+        Ok(())
+    }
+
+    fn node_mut(&mut self, node: usize) -> anyhow::Result<&mut Node> {
+        self.nodes.get_mut(node).context("there is no such node")
+    }
+
     /// Lets writes wait at every node, for at most `longest`; reads go on.
     ///
     /// # Errors
@@ -146,32 +186,23 @@ impl RedisCluster {
 impl Node {
     async fn start(dir: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let (port, bus) = (ports::free()?.port(), ports::free()?.port());
-        let mut process = Process::start(
-            "redis-server",
-            Path::new("redis-server"),
-            &dir.join("redis.log"),
-            |command| {
-                command
-                    .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-                    .args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
-                    .args([
-                        "--cluster-node-timeout",
-                        "5000",
-                        "--maxmemory-policy",
-                        "noeviction",
-                    ])
-                    .args(["--save", "", "--appendonly", "no", "--dir"])
-                    .arg(dir)
-                    .args(settings)
-            },
-        )?;
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut process = launch(dir, port, bus, &settings)?;
         let connection = connect(port, &mut process).await?;
         Ok(Self {
             port,
             bus,
+            dir: dir.to_owned(),
+            settings,
             process,
             connection,
         })
+    }
+
+    async fn restart(&mut self) -> anyhow::Result<()> {
+        self.process = launch(&self.dir, self.port, self.bus, &self.settings)?;
+        self.connection = connect(self.port, &mut self.process).await?;
+        Ok(())
     }
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> anyhow::Result<T> {
@@ -181,6 +212,28 @@ impl Node {
             format!("asking redis-server {id:?} on port {}", self.port)
         })
     }
+}
+
+fn launch(dir: &Path, port: u16, bus: u16, settings: &[String]) -> anyhow::Result<Process> {
+    Process::start(
+        "redis-server",
+        Path::new("redis-server"),
+        &dir.join("redis.log"),
+        |command| {
+            command
+                .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+                .args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
+                .args([
+                    "--cluster-node-timeout",
+                    "5000",
+                    "--maxmemory-policy",
+                    "noeviction",
+                ])
+                .args(["--save", "", "--appendonly", "no", "--dir"])
+                .arg(dir)
+                .args(settings)
+        },
+    )
 }
 
 async fn connect(port: u16, process: &mut Process) -> anyhow::Result<MultiplexedConnection> {

@@ -28,6 +28,8 @@ use crate::{args::KafkaArgs, ledger::View, metrics::ConsumerError};
 const POLL: Duration = Duration::from_millis(50);
 /// Time between two commits.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
+/// How long a commit may go unanswered before it is sent again.
+const RECOMMIT_EVERY: Duration = Duration::from_secs(5);
 /// A seek only changes state inside the client; this bounds a fault of it.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,8 @@ pub(super) struct Worker {
     /// The buffer was full and has not drained yet.
     full: bool,
     committed_at: Instant,
+    /// When commits that nobody has answered were last made due again.
+    recommitted_at: Instant,
     dead: bool,
 }
 
@@ -89,6 +93,7 @@ impl Worker {
             paused: BTreeSet::new(),
             full: false,
             committed_at: Instant::now(),
+            recommitted_at: Instant::now(),
             dead: false,
         }
     }
@@ -271,6 +276,7 @@ impl Worker {
             return;
         }
         self.committed_at = Instant::now();
+        self.recommit_when_due();
         let due = self.shared.lock().ledger.take_commits();
         if due.is_empty() {
             return;
@@ -288,6 +294,15 @@ impl Worker {
             let mut state = self.shared.lock();
             due.iter()
                 .for_each(|&(partition, _)| state.ledger.refuse(partition));
+        }
+    }
+
+    /// A commit that is sent in the middle of a rebalance may be answered by nobody, and without further records no
+    /// later one would take its place.
+    fn recommit_when_due(&mut self) {
+        if self.recommitted_at.elapsed() >= RECOMMIT_EVERY {
+            self.recommitted_at = Instant::now();
+            self.shared.lock().ledger.refuse_all();
         }
     }
 

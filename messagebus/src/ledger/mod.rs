@@ -181,6 +181,11 @@ impl Ledger {
         }
     }
 
+    /// Makes what is done and not acknowledged due again, of every partition: its commit may never be answered.
+    pub(crate) fn refuse_all(&mut self) {
+        self.partitions.values_mut().for_each(Partition::refuse);
+    }
+
     /// The partitions held.
     pub(crate) fn assigned(&self) -> Vec<i32> {
         self.partitions.keys().copied().collect()

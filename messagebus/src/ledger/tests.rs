@@ -63,6 +63,19 @@ fn a_refused_commit_is_due_again() {
 }
 
 #[test]
+fn a_commit_that_nobody_answers_is_due_again() {
+    let mut ledger = ledger(&[0, 1]);
+    for partition in [0, 1] {
+        let span = deliver(&mut ledger, partition, 0, 10);
+        ledger.complete(&span);
+    }
+    assert_eq!(ledger.take_commits(), [(0, 10), (1, 10)]);
+    ledger.acknowledge(0, 10);
+    ledger.refuse_all();
+    assert_eq!(ledger.take_commits(), [(1, 10)]);
+}
+
+#[test]
 fn a_rewind_makes_every_earlier_span_stale() {
     let mut ledger = ledger(&[0, 1]);
     let done = deliver(&mut ledger, 0, 0, 10);
