@@ -65,8 +65,12 @@ impl Publisher {
         let started = Instant::now();
         let payload = message.encode();
         self.bus.step("encode").observe(started.elapsed().as_secs_f64());
+        // What is not needed any more is not kept while Kafka and Redis answer: a drain's memory is its batches'.
+        let oldest: Vec<u64> = message.hosts.iter().map(|host| host.oldest_event_ms).collect();
+        drop(message);
         self.send(batch.partition, &payload, urls).await?;
-        self.observe_ages(&message);
+        drop(payload);
+        self.observe_ages(&oldest);
 
         let started = Instant::now();
         let published = self.remove(urls, names).await;
@@ -99,11 +103,10 @@ impl Publisher {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "histograms are floats")]
-    fn observe_ages(&self, batch: &HintBatch) {
+    fn observe_ages(&self, oldest_event_ms: &[u64]) {
         let ages = self.bus.hint_age(Stage::Drained, "");
-        for host in &batch.hosts {
-            let age_ms = now_ms().saturating_sub(host.oldest_event_ms);
-            ages.observe(age_ms as f64 / 1_000.0);
+        for event_ms in oldest_event_ms {
+            ages.observe(now_ms().saturating_sub(*event_ms) as f64 / 1_000.0);
         }
     }
 
