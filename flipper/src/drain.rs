@@ -20,8 +20,8 @@ use crate::publish::{Published, Publisher};
 const SLOTS_IN_FLIGHT: usize = 64;
 /// Keys being read or not yet removed: what a drain holds in memory, whatever the generation's size.
 const KEYS_IN_FLIGHT: usize = 60_000;
-/// Keys of one slot read at once. A slot with more is met again by the next pass.
-const PAGE: usize = 5_000;
+/// Keys of one slot read at once: a full batch of one host. A slot with more is met again by the next pass.
+const PAGE: usize = 10_000;
 /// Between two passes that found nothing to do but are not complete.
 const BREATH: Duration = Duration::from_millis(200);
 
