@@ -1,6 +1,7 @@
 //! One batch to one partner: each host a submission, each submission retried until it is accepted or refused.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -54,6 +55,8 @@ struct Batch<'a, C> {
     id: BatchId,
     generation: u64,
     is_current: &'a C,
+    /// URLs of it that ended undeliverable.
+    given_up: AtomicU64,
 }
 
 /// Why URLs of a host end without a request; words of `undeliverable`'s closed set.
@@ -96,11 +99,11 @@ impl Delivery {
         C: Fn() -> bool + Send + Sync,
     {
         let started = Instant::now();
-        let undeliverable = self.metrics.urls_undeliverable.get();
         let context = &Batch {
             id: batch.id,
             generation: batch.generation,
             is_current: &is_current,
+            given_up: AtomicU64::new(0),
         };
         let hosts = futures_util::stream::iter(batch.hosts);
         let ended = hosts
@@ -112,8 +115,7 @@ impl Delivery {
             .await?;
         self.submit.observe(started.elapsed().as_secs_f64());
         if ended == Ended::Whole {
-            let is_whole = self.metrics.urls_undeliverable.get() == undeliverable;
-            if is_whole {
+            if context.given_up.load(Ordering::Relaxed) == 0 {
                 self.metrics.finished.inc();
             } else {
                 self.metrics.partly.inc();
@@ -197,26 +199,15 @@ impl Delivery {
                 }
                 Err(error) => error,
             };
-            let asked = match error.action {
-                Action::GiveUp => {
-                    pass.succeeded();
-                    self.metrics.attempts.observe(f64::from(attempts));
-                    self.refused(batch, submission, &error).await?;
-                    return Ok(Ended::Whole);
-                }
-                Action::Retry { after } | Action::SlowDown { after } => after,
-            };
-            self.metrics.retry(error.failure);
+            if error.action == Action::GiveUp {
+                pass.succeeded();
+                self.metrics.attempts.observe(f64::from(attempts));
+                self.refused(batch, submission, &error).await?;
+                return Ok(Ended::Whole);
+            }
             let is_probe = pass.is_probe();
             pass.failed();
-            let wait = if is_probe { None } else { waits.next(asked) };
-            if let Some(asked) = asked.max(
-                matches!(error.action, Action::SlowDown { .. })
-                    .then_some(wait)
-                    .flatten(),
-            ) {
-                self.gate.throttle(asked);
-            }
+            let wait = self.wait_after(&error, is_probe, &mut waits);
             let Some(wait) = wait else {
                 self.exhausted(&error, is_probe);
                 waits = Waits::new();
@@ -235,6 +226,22 @@ impl Delivery {
                 return Ok(Ended::Abandoned);
             }
         }
+    }
+
+    /// How long to wait after a failure of the partner's; nothing when the retries are used up. Where the partner
+    /// asked for time, or for fewer requests, nothing else is sent to it meanwhile.
+    fn wait_after(&self, error: &IndexerError, is_probe: bool, waits: &mut Waits) -> Option<Duration> {
+        self.metrics.retry(error.failure);
+        let asked = match error.action {
+            Action::Retry { after } | Action::SlowDown { after } => after,
+            Action::GiveUp => None,
+        };
+        let wait = if is_probe { None } else { waits.next(asked) };
+        let slowed = wait.filter(|_| matches!(error.action, Action::SlowDown { .. }));
+        if let Some(quiet) = asked.max(slowed) {
+            self.gate.throttle(quiet);
+        }
+        wait
     }
 
     /// One attempt.
@@ -312,7 +319,7 @@ impl Delivery {
                 &error.detail,
             )
         };
-        self.write_down(&given_up).await
+        self.write_down(batch, &given_up).await
     }
 
     async fn give_up<C>(
@@ -324,7 +331,7 @@ impl Delivery {
         detail: &str,
     ) -> anyhow::Result<Ended> {
         let given_up = self.undeliverable(batch, host, urls, reason, detail);
-        self.write_down(&given_up).await?;
+        self.write_down(batch, &given_up).await?;
         Ok(Ended::Whole)
     }
 
@@ -349,9 +356,11 @@ impl Delivery {
         }
     }
 
-    async fn write_down(&self, given_up: &Undeliverable) -> anyhow::Result<()> {
+    async fn write_down<C>(&self, batch: &Batch<'_, C>, given_up: &Undeliverable) -> anyhow::Result<()> {
         self.outbox.undeliverable(given_up).await?;
-        self.metrics.urls_undeliverable.inc_by(given_up.urls.len() as u64);
+        let urls = given_up.urls.len() as u64;
+        self.metrics.urls_undeliverable.inc_by(urls);
+        batch.given_up.fetch_add(urls, Ordering::Relaxed);
         Ok(())
     }
 
