@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use messagebus::KafkaArgs;
 use messagebus::config::duration;
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -73,7 +72,7 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<Report> {
         ],
         ..RunSettings::default()
     };
-    let mut run = Run::start(&stack.kafka(PREFIX), &stack.clusters, settings).await?;
+    let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
     let stop = CancellationToken::new();
     let watched = watch_run(&mut run, &stack, &args, stop.clone()).await;
     stop.cancel();
@@ -114,9 +113,10 @@ async fn watch_run(
     let (sent, produced) = watch::channel(0);
     let kafka = run.kafka.clone();
     let foreign = args.producer.clone();
+    let settings = stack.settings();
     let mut producing = tokio::spawn(async move {
         match foreign {
-            Some(program) => produce_with(&program, &kafka).await,
+            Some(program) => produce_with(&program, settings, &kafka.topic_prefix).await,
             None => produce(&kafka, &produce_args, sent, stop).await.map(drop),
         }
     });
@@ -216,13 +216,17 @@ fn show_memory(after_a_minute: &[(String, Memory)], now: &[(String, Memory)]) {
 }
 
 /// Runs a program of somebody else's until it has produced everything.
-async fn produce_with(program: &str, kafka: &KafkaArgs) -> anyhow::Result<()> {
+async fn produce_with(
+    program: &str,
+    settings: Vec<(&'static str, String)>,
+    topic_prefix: &str,
+) -> anyhow::Result<()> {
     let mut words = program.split_whitespace();
     let name = words.next().context("an empty program")?;
     let status = Command::new(name)
         .args(words)
-        .env("KAFKA_BROKERS", &kafka.kafka_brokers)
-        .env("TOPIC_PREFIX", &kafka.topic_prefix)
+        .envs(settings)
+        .env("TOPIC_PREFIX", topic_prefix)
         .kill_on_drop(true)
         .status()
         .await

@@ -15,6 +15,7 @@ use crate::ports;
 use crate::scrape::Scrape;
 use crate::service::{Kind, Service};
 use crate::stack::RedisCluster;
+use crate::stack::users::{AUDITOR, Passwords};
 
 const MASTER_KEY: &str = "a master key for tests\n";
 const ADMIN_TOKEN: &str = "an admin token for tests";
@@ -64,6 +65,7 @@ pub struct Run {
     pub keys: SocketAddr,
     partner_names: Vec<String>,
     killed: Vec<String>,
+    passwords: Passwords,
     dir: TempDir,
     client: reqwest::Client,
 }
@@ -97,7 +99,8 @@ impl Run {
             .context("making a directory")?;
         let keys = ports::free()?;
         let partners = Partners::start(&settings.partners, dir.path(), keys, 0).await?;
-        let mut common = vec![
+        let passwords = Passwords::write(dir.path())?;
+        let common = [
             ("KAFKA_BROKERS".to_owned(), kafka.kafka_brokers.clone()),
             ("TOPIC_PREFIX".to_owned(), kafka.topic_prefix.clone()),
             (
@@ -105,7 +108,6 @@ impl Run {
                 write(dir.path(), "admin-token", ADMIN_TOKEN)?,
             ),
         ];
-        common.extend(settings.settings.clone());
         let [a, b] = clusters;
         let redis = [
             ("REDIS_A".to_owned(), a.seeds()),
@@ -121,10 +123,13 @@ impl Run {
                 write(dir.path(), "master-key", MASTER_KEY)?,
             ),
         ];
+        let further = &settings.settings;
         let mut services = Vec::new();
         let mut start = |kind: Kind, number: usize, own: Vec<(String, String)>| -> anyhow::Result<()> {
             let name = format!("{}-{number}", kind.program());
-            let settings = common.iter().cloned().chain(own);
+            let login = passwords.settings(kind.program());
+            let settings = common.iter().cloned().chain(login).chain(own);
+            let settings = settings.chain(further.iter().cloned());
             services.push(Service::start(kind, &name, dir.path(), settings)?);
             Ok(())
         };
@@ -150,6 +155,7 @@ impl Run {
             keys,
             partner_names: settings.partners.into_iter().map(|(name, _)| name).collect(),
             killed: Vec::new(),
+            passwords,
             dir,
             client: impatient()?,
         })
@@ -412,7 +418,8 @@ impl Run {
             ingestors: self.living(Kind::Ingestor).await?,
             dispatchers: self.living(Kind::Dispatcher).await?,
         };
-        audit(&self.kafka, &args, &living).await
+        let kafka = self.passwords.log_in(AUDITOR, self.kafka.clone())?;
+        audit(&kafka, &args, &living).await
     }
 
     async fn living(&self, kind: Kind) -> anyhow::Result<Vec<Scrape>> {

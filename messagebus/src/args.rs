@@ -54,6 +54,15 @@ impl KafkaArgs {
         }
     }
 
+    /// Who this service is to the brokers, as their ACLs name it, for messages about what they refuse.
+    pub fn principal(&self) -> String {
+        match (&self.kafka_sasl_username, &self.kafka_ssl_cert) {
+            (Some(user), _) => format!("User:{user}"),
+            (None, Some(cert)) => format!("the subject of {}", cert.display()),
+            (None, None) => "User:ANONYMOUS".to_owned(),
+        }
+    }
+
     /// The names of topics and groups under the prefix.
     pub fn topics(&self) -> Topics {
         Topics::new(&self.topic_prefix)

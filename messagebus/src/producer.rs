@@ -83,7 +83,7 @@ impl Producer {
     pub fn new(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<Self> {
         let config = kafka.producer_config();
         let client = config
-            .create_with_context(Reports::new(metrics))
+            .create_with_context(Reports::new(metrics, kafka.principal()))
             .context("creating the Kafka producer")?;
         Ok(Self {
             client: Arc::new(client),
@@ -141,7 +141,7 @@ impl Producer {
                     .client
                     .client()
                     .context()
-                    .refused(&base.delivery_opaque, &error);
+                    .refused(&base.delivery_opaque, base.topic, &error);
                 Err(error)
             }
         }

@@ -82,7 +82,7 @@ async fn attempt(plan: &Plan) -> anyhow::Result<crate::audit::Report> {
         flip_interval: FLIP_INTERVAL,
         ..RunSettings::default()
     };
-    let mut run = Run::start(&stack.kafka(PREFIX), &stack.clusters, settings).await?;
+    let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
     run.forget_counters();
     let args = ProduceArgs {
         rate: RATE,

@@ -44,6 +44,7 @@ pub async fn foreground(prefix: &str) -> anyhow::Result<()> {
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
+    stack.open().await?;
     for (name, value) in stack.settings() {
         println!("export {name}={value}");
     }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use messagebus::KafkaArgs;
+use messagebus::{KafkaArgs, offsets};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
-use super::jars;
+use super::users::{AUDITOR, OPERATOR, Passwords};
+use super::{acls, create_topics, jars};
 use crate::ports;
 use crate::process::Process;
 
@@ -21,7 +22,11 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A running broker.
 #[derive(Debug)]
 pub struct Broker {
-    address: SocketAddr,
+    /// Where everybody may do everything, as the broker itself does.
+    open: SocketAddr,
+    /// Where one logs in, and may do what `k8s/kafka/acls` says.
+    guarded: SocketAddr,
+    passwords: Passwords,
     dir: PathBuf,
     class_path: String,
     process: Process,
@@ -35,9 +40,10 @@ impl Broker {
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         let class_path = jars::class_path().await?;
-        let (address, controller) = (ports::free()?, ports::free()?);
+        let (open, guarded, controller) = (ports::free()?, ports::free()?, ports::free()?);
+        let passwords = Passwords::write(dir)?;
         let properties = dir.join("server.properties");
-        std::fs::write(&properties, server_properties(address, controller, dir))
+        std::fs::write(&properties, server_properties([open, guarded, controller], dir))
             .context("writing Kafka's settings")?;
         let format = Command::new("java")
             .args([
@@ -58,9 +64,11 @@ impl Broker {
             String::from_utf8_lossy(&format.stderr)
         );
         let mut process = launch(dir, &class_path)?;
-        wait_until_ready(address, &mut process).await?;
+        wait_until_ready(open, &mut process).await?;
         Ok(Self {
-            address,
+            open,
+            guarded,
+            passwords,
             dir: dir.to_owned(),
             class_path,
             process,
@@ -89,19 +97,48 @@ impl Broker {
     /// It does not become ready.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.process = launch(&self.dir, &self.class_path)?;
-        wait_until_ready(self.address, &mut self.process).await
+        wait_until_ready(self.open, &mut self.process).await
     }
 
-    /// Where it listens.
+    /// Where it listens to everybody, without a log-in and without bounds.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn open_address(&self) -> SocketAddr {
+        self.open
     }
 
-    /// How to reach it, with topics under `prefix`.
-    #[must_use]
-    pub fn kafka(&self, prefix: &str) -> KafkaArgs {
-        KafkaArgs::plaintext(self.address.to_string(), prefix)
+    /// The same topics, as `user` of `k8s/kafka/acls`.
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub fn log_in(&self, user: &str, kafka: KafkaArgs) -> anyhow::Result<KafkaArgs> {
+        self.passwords.log_in(user, kafka)
+    }
+
+    /// Creates the topics under `prefix` and lets the services at them; says how to reach it as one who may do
+    /// everything.
+    ///
+    /// # Errors
+    /// The broker does not answer or refuses.
+    pub async fn prepare(&self, prefix: &str) -> anyhow::Result<KafkaArgs> {
+        let kafka = KafkaArgs::plaintext(self.guarded.to_string(), prefix);
+        let kafka = self.log_in(OPERATOR, kafka)?;
+        create_topics(&kafka).await?;
+        acls::grant(self.open, &kafka).await?;
+        self.wait_until_granted(&kafka).await?;
+        Ok(kafka)
+    }
+
+    /// The controller answers before the broker has heard of it. The last right of the list is the auditor's.
+    async fn wait_until_granted(&self, kafka: &KafkaArgs) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let auditor = self.log_in(AUDITOR, kafka.clone())?;
+        while let Err(error) = offsets::log_end(&auditor, &kafka.topics().receipts()).await {
+            if Instant::now() > deadline {
+                return Err(error).context("Kafka does not grant its rights within a minute");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
     }
 }
 
@@ -132,15 +169,20 @@ async fn wait_until_ready(address: SocketAddr, process: &mut Process) -> anyhow:
     }
 }
 
-fn server_properties(address: SocketAddr, controller: SocketAddr, dir: &Path) -> String {
+fn server_properties([open, guarded, controller]: [SocketAddr; 3], dir: &Path) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
-listeners=PLAINTEXT://{address},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{address}
+listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:{OPERATOR}
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}
 log.dirs={data}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -149,6 +191,7 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 ",
-        data = dir.join("data").display()
+        data = dir.join("data").display(),
+        jaas = Passwords::jaas()
     )
 }

@@ -1,10 +1,12 @@
 //! Kafka and two Redis clusters on loopback: real ones, on free ports, gone with this process.
 
+mod acls;
 mod background;
 mod broker;
 mod jars;
 mod redis_cluster;
 mod topics;
+pub(crate) mod users;
 
 use std::path::Path;
 
@@ -15,7 +17,9 @@ use tempfile::TempDir;
 pub use background::{down, foreground, up};
 pub use broker::Broker;
 pub use redis_cluster::RedisCluster;
-pub use topics::create_topics;
+pub use users::password;
+
+use topics::create_topics;
 
 /// Masters of each Redis cluster.
 const MASTERS: u16 = 3;
@@ -24,6 +28,7 @@ const MASTERS: u16 = 3;
 #[derive(Debug)]
 pub struct Stack {
     broker: Broker,
+    kafka: KafkaArgs,
     /// A and B.
     pub clusters: [RedisCluster; 2],
     dir: TempDir,
@@ -40,22 +45,35 @@ impl Stack {
             .tempdir()
             .context("making a directory for Kafka and Redis")?;
         let broker = Broker::start(&dir.path().join("kafka")).await?;
-        create_topics(&broker.kafka(prefix)).await?;
+        let kafka = broker.prepare(prefix).await?;
         let clusters = [
             RedisCluster::start(&dir.path().join("redis-a"), MASTERS, &[]).await?,
             RedisCluster::start(&dir.path().join("redis-b"), MASTERS, &[]).await?,
         ];
         Ok(Self {
             broker,
+            kafka,
             clusters,
             dir,
         })
     }
 
-    /// How to reach Kafka.
+    /// How to reach Kafka, as one who may do everything.
     #[must_use]
-    pub fn kafka(&self, prefix: &str) -> KafkaArgs {
-        self.broker.kafka(prefix)
+    pub fn kafka(&self) -> &KafkaArgs {
+        &self.kafka
+    }
+
+    /// Lets everybody in at Redis too, as Kafka's open listener does: for development, where services share
+    /// their settings with whoever looks into it.
+    ///
+    /// # Errors
+    /// A node does not answer.
+    pub async fn open(&self) -> anyhow::Result<()> {
+        for cluster in &self.clusters {
+            cluster.open().await?;
+        }
+        Ok(())
     }
 
     /// The broker, to let it fail.
@@ -69,12 +87,12 @@ impl Stack {
         self.dir.path()
     }
 
-    /// The settings that lead a service here.
+    /// The settings that lead a service here without a log-in: see [`Stack::open`].
     #[must_use]
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let [a, b] = &self.clusters;
         vec![
-            ("KAFKA_BROKERS", self.broker.address().to_string()),
+            ("KAFKA_BROKERS", self.broker.open_address().to_string()),
             ("REDIS_A", a.seeds()),
             ("REDIS_B", b.seeds()),
         ]

@@ -7,6 +7,7 @@ use anyhow::Context;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, cmd};
 
+use super::users::{OPERATOR, Passwords, REPLICA, password};
 use crate::ports;
 use crate::process::Process;
 
@@ -30,16 +31,19 @@ struct Node {
 }
 
 impl RedisCluster {
-    /// Starts `masters` nodes that share the slots evenly; `settings` are further arguments of each server.
+    /// Starts `masters` nodes that share the slots evenly, with the users of `k8s/redis/users.acl`; `settings` are
+    /// further arguments of each server.
     ///
     /// # Errors
     /// `redis-server` is missing or does not become ready.
     pub async fn start(dir: &Path, masters: u16, settings: &[&str]) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        let users = Passwords::write(dir)?.acl_file()?;
         let mut nodes = Vec::new();
         for index in 0..masters {
             let dir = dir.join(index.to_string());
             std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-            nodes.push(Node::start(&dir, settings).await?);
+            nodes.push(Node::start(&dir, &users, settings).await?);
         }
         let share = SLOTS.div_ceil(masters);
         let first = nodes.first().map(|node| (node.port, node.bus));
@@ -70,6 +74,18 @@ impl RedisCluster {
             .iter()
             .map(|node| format!("redis://127.0.0.1:{}", node.port));
         seeds.collect::<Vec<_>>().join(",")
+    }
+
+    /// Lets everybody do everything without a log-in, for development.
+    ///
+    /// # Errors
+    /// A node does not answer.
+    pub async fn open(&self) -> anyhow::Result<()> {
+        let everything = ("SETUSER", "default", "on", "nopass", "~*", "&*", "+@all");
+        for node in &self.nodes {
+            let () = node.run(cmd("ACL").arg(everything)).await?;
+        }
+        Ok(())
     }
 
     /// Keys at all masters.
@@ -184,9 +200,19 @@ impl RedisCluster {
 }
 
 impl Node {
-    async fn start(dir: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+    async fn start(dir: &Path, users: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let (port, bus) = (ports::free()?.port(), ports::free()?.port());
-        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let (users, replica) = (users.display().to_string(), password(REPLICA));
+        let log_in = [
+            "--aclfile",
+            &users,
+            "--masteruser",
+            REPLICA,
+            "--masterauth",
+            &replica,
+        ];
+        let settings = log_in.iter().chain(settings).map(|&setting| setting.to_owned());
+        let settings: Vec<String> = settings.collect();
         let mut process = launch(dir, port, bus, &settings)?;
         let connection = connect(port, &mut process).await?;
         Ok(Self {
@@ -238,8 +264,8 @@ fn launch(dir: &Path, port: u16, bus: u16, settings: &[String]) -> anyhow::Resul
 
 async fn connect(port: u16, process: &mut Process) -> anyhow::Result<MultiplexedConnection> {
     let deadline = Instant::now() + READY_WITHIN;
-    let client =
-        redis::Client::open(format!("redis://127.0.0.1:{port}")).context("addressing redis-server")?;
+    let url = format!("redis://{OPERATOR}:{}@127.0.0.1:{port}", password(OPERATOR));
+    let client = redis::Client::open(url).context("addressing redis-server")?;
     loop {
         process.check()?;
         match client.get_multiplexed_async_connection().await {

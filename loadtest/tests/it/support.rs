@@ -10,9 +10,9 @@ use loadtest::produce::{ProduceArgs, produce, producer};
 use loadtest::run::{Run, RunSettings};
 use loadtest::scrape::Scrape;
 use loadtest::service::Kind;
-use loadtest::stack::{Broker, RedisCluster, create_topics};
+use loadtest::stack::{Broker, RedisCluster};
 use loadtest::traffic::{Traffic, TrafficArgs};
-use messagebus::OutRecord;
+use messagebus::{KafkaArgs, OutRecord};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, watch};
@@ -42,6 +42,17 @@ fn traffic(seed: u64) -> TrafficArgs {
     }
 }
 
+/// The broker, and topics of a test's own there.
+pub(crate) async fn broker() -> (&'static Broker, KafkaArgs) {
+    let start = async || {
+        let dir = tempfile::tempdir().unwrap();
+        (Broker::start(dir.path()).await.unwrap(), dir)
+    };
+    let (broker, _) = BROKER.get_or_init(start).await;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    (broker, broker.prepare(&format!("t{number}.")).await.unwrap())
+}
+
 /// A pipeline and what it stands on.
 pub(crate) struct Pipeline {
     pub(crate) run: Run,
@@ -55,15 +66,7 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) async fn start(settings: RunSettings) -> Self {
-        let (broker, _) = BROKER
-            .get_or_init(async || {
-                let dir = tempfile::tempdir().unwrap();
-                (Broker::start(dir.path()).await.unwrap(), dir)
-            })
-            .await;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let kafka = broker.kafka(&format!("t{number}."));
-        create_topics(&kafka).await.unwrap();
+        let (_, kafka) = broker().await;
         let dir = tempfile::tempdir().unwrap();
         let clusters = [
             RedisCluster::start(&dir.path().join("a"), 3, &[]).await.unwrap(),

@@ -15,8 +15,12 @@ pub enum ProduceError {
         source: KafkaError,
     },
     /// It is not persisted, and sending it again will not help: it is too large, or not allowed.
-    #[error("the record was refused")]
+    #[error("topic {topic} takes no such record of {principal}")]
     Refused {
+        /// The topic.
+        topic: Box<str>,
+        /// Who sent it, as the brokers' ACLs name it.
+        principal: Box<str>,
         /// What librdkafka says.
         #[source]
         source: KafkaError,
@@ -31,13 +35,18 @@ pub enum ProduceError {
 }
 
 impl ProduceError {
-    /// What an error of librdkafka means for the record. Anything not known to be final is unknown, which is
-    /// always safe.
-    pub(super) fn classify(source: KafkaError, dead: bool) -> Self {
+    /// What an error of librdkafka means for a record to `topic`. Anything not known to be final is unknown, which
+    /// is always safe.
+    pub(super) fn classify(source: KafkaError, dead: bool, topic: &str, principal: &str) -> Self {
         use RDKafkaErrorCode as Code;
         if dead {
             return Self::Fatal { source };
         }
+        let refused = |source| Self::Refused {
+            topic: topic.into(),
+            principal: principal.into(),
+            source,
+        };
         match source.rdkafka_error_code() {
             Some(Code::Fatal) => Self::Fatal { source },
             Some(
@@ -52,8 +61,8 @@ impl ProduceError {
                 | Code::InvalidTopic
                 | Code::PolicyViolation
                 | Code::InvalidArgument,
-            ) => Self::Refused { source },
-            None if matches!(source, KafkaError::Nul(_)) => Self::Refused { source },
+            ) => refused(source),
+            None if matches!(source, KafkaError::Nul(_)) => refused(source),
             _ => Self::Unknown { source },
         }
     }
@@ -67,7 +76,7 @@ impl ProduceError {
     /// The reason under which it is counted.
     pub(super) fn reason(&self) -> ProduceFailure {
         use RDKafkaErrorCode as Code;
-        let (Self::Unknown { source } | Self::Refused { source } | Self::Fatal { source }) = self;
+        let (Self::Unknown { source } | Self::Refused { source, .. } | Self::Fatal { source }) = self;
         match source.rdkafka_error_code() {
             Some(Code::MessageTimedOut | Code::RequestTimedOut | Code::OperationTimedOut) => {
                 ProduceFailure::Timeout
@@ -90,7 +99,7 @@ mod tests {
     use super::*;
 
     fn classify(code: RDKafkaErrorCode) -> ProduceError {
-        ProduceError::classify(KafkaError::MessageProduction(code), false)
+        ProduceError::classify(KafkaError::MessageProduction(code), false, "hints", "User:me")
     }
 
     #[test]
@@ -108,6 +117,7 @@ mod tests {
         let auth = classify(RDKafkaErrorCode::TopicAuthorizationFailed);
         assert!(matches!(auth, ProduceError::Refused { .. }));
         assert_eq!(auth.reason(), ProduceFailure::Auth);
+        assert_eq!(auth.to_string(), "topic hints takes no such record of User:me");
     }
 
     #[test]
@@ -130,7 +140,7 @@ mod tests {
     fn a_dead_client_makes_every_error_fatal() {
         let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
         assert!(matches!(
-            ProduceError::classify(source, true),
+            ProduceError::classify(source, true, "hints", "User:me"),
             ProduceError::Fatal { .. }
         ));
     }

@@ -31,14 +31,17 @@ pub(super) struct Report {
 
 pub(super) struct Reports {
     metrics: BusMetrics,
+    /// Who sends, as the brokers' ACLs name it.
+    principal: String,
     topics: Mutex<HashMap<String, Arc<TopicMetrics>>>,
     dead: AtomicBool,
 }
 
 impl Reports {
-    pub(super) fn new(metrics: BusMetrics) -> Self {
+    pub(super) fn new(metrics: BusMetrics, principal: String) -> Self {
         Self {
             metrics,
+            principal,
             topics: Mutex::new(HashMap::new()),
             dead: AtomicBool::new(false),
         }
@@ -55,9 +58,10 @@ impl Reports {
         new
     }
 
-    /// Counts a failure and says what it means.
-    pub(super) fn refused(&self, report: &Report, error: &KafkaError) -> ProduceError {
-        let error = ProduceError::classify(error.clone(), self.dead.load(Ordering::Acquire));
+    /// Counts a failure of a record to `topic` and says what it means.
+    pub(super) fn refused(&self, report: &Report, topic: &str, error: &KafkaError) -> ProduceError {
+        let dead = self.dead.load(Ordering::Acquire);
+        let error = ProduceError::classify(error.clone(), dead, topic, &self.principal);
         report.topic.failed(error.reason());
         error
     }
@@ -101,7 +105,7 @@ impl ProducerContext<NoCustomPartitioner> for Reports {
                     offset: message.offset(),
                 })
             }
-            Err((error, _)) => Err(self.refused(&report, error)),
+            Err((error, message)) => Err(self.refused(&report, message.topic(), error)),
         };
         // Nobody may be waiting for it, which is the caller's choice.
         drop(report.answer.send(outcome));
