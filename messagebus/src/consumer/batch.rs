@@ -65,6 +65,11 @@ impl RecordBatch {
         self.arena.index.len()
     }
 
+    /// Drops the records and keeps counting against the buffer: what was made of them takes their place.
+    pub fn spend(&mut self) {
+        self.buffer.recycle(std::mem::take(&mut self.arena));
+    }
+
     /// Whether there are no records; consumers send no such batch.
     pub fn is_empty(&self) -> bool {
         self.arena.index.is_empty()
@@ -206,8 +211,10 @@ mod tests {
         let buffer = Arc::new(Buffer::new(1 << 20, gauge));
         let mut arena = Arena::default();
         arena.push(&record(0, None, &[7; 100]));
-        let batch = RecordBatch::new(arena, Vec::new(), Arc::clone(&buffer));
+        let mut batch = RecordBatch::new(arena, Vec::new(), Arc::clone(&buffer));
         assert!(buffer.used() >= 100);
+        batch.spend();
+        assert!(batch.is_empty() && buffer.used() >= 100);
         drop(batch);
         assert_eq!(buffer.used(), 0);
     }

@@ -67,6 +67,12 @@ impl Consumer {
         self.shared().lock().ledger.is_current(span)
     }
 
+    /// Whether a span that has begun still counts and its partition is being taken away: the group waits for it, so
+    /// whoever cannot get on forgets it.
+    pub fn is_leaving(&self, span: &Span) -> bool {
+        self.shared().lock().ledger.is_leaving(span)
+    }
+
     /// Says that a span's work is durable. Its offsets are committed, within 200 ms and asynchronously, once
     /// everything before them is done. Ignored when the span's epoch is over.
     pub fn complete(&self, span: &Span) {
@@ -94,6 +100,11 @@ impl Consumer {
     /// Takes a reason to pause back; records flow once there is none left.
     pub fn resume(&self, reason: &'static str) {
         self.shared().lock().pauses.remove(reason);
+    }
+
+    /// Says whether a standstill is somebody else's: while it is, no progress is expected, though records flow.
+    pub fn excuse(&self, excused: bool) {
+        self.shared().lock().excused = excused;
     }
 
     /// Stops one partition: what has begun may be completed, nothing else of it begins. False when this process

@@ -68,7 +68,7 @@ impl Consumer {
                 .ends
                 .get(&partition)
                 .is_some_and(|end| end.is_caught_up(&progress)),
-            excused: progress.stopped || !state.pauses.is_empty(),
+            excused: progress.stopped || state.excused || !state.pauses.is_empty(),
         };
         state.ledger.progress().into_iter().map(see).collect()
     }

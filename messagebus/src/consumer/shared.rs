@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) ends: BTreeMap<i32, End>,
     /// Reasons not to hand records out.
     pub(super) pauses: BTreeSet<&'static str>,
+    /// No progress is expected.
+    pub(super) excused: bool,
     /// Partitions whose statistics stand still because they are paused.
     pub(super) paused: BTreeSet<i32>,
     /// Whether the group has let this process in, partitions or not.
@@ -56,6 +58,7 @@ impl Shared {
             ledger: Ledger::default(),
             ends: BTreeMap::new(),
             pauses: BTreeSet::new(),
+            excused: false,
             paused: BTreeSet::new(),
             joined: false,
             closing: false,

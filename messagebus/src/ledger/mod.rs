@@ -114,6 +114,15 @@ impl Ledger {
             .is_some_and(|partition| partition.epoch == span.epoch)
     }
 
+    /// Whether the span's epoch is about to end: its partition is being taken away.
+    pub(crate) fn is_leaving(&self, span: &Span) -> bool {
+        self.is_current(span)
+            && self
+                .partitions
+                .get(&span.partition)
+                .is_some_and(|partition| partition.revoking)
+    }
+
     /// Notes that the span's work is durable; false when its epoch is over, which makes it a repeat.
     pub(crate) fn complete(&mut self, span: &Span) -> bool {
         self.current(span)

@@ -12,7 +12,7 @@ pub(super) struct Partition {
     pub(super) stopped: bool,
     /// Everything below is durable.
     pub(super) done: Option<i64>,
-    revoking: bool,
+    pub(super) revoking: bool,
     requested: Option<i64>,
     committed: Option<i64>,
     position: Option<i64>,

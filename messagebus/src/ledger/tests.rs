@@ -103,7 +103,9 @@ fn a_revoked_partition_waits_for_what_has_begun_and_begins_nothing() {
     let waiting = deliver(&mut ledger, 0, 10, 20);
     let other = deliver(&mut ledger, 1, 0, 1);
     assert!(ledger.begin(&begun));
+    assert!(!ledger.is_leaving(&begun));
     ledger.start_revoking(&[0]);
+    assert!(ledger.is_leaving(&begun) && !ledger.is_leaving(&other));
     assert!(!ledger.begin(&waiting));
     assert!(ledger.begin(&other));
     assert!(ledger.has_begun(&[0]));
@@ -111,7 +113,7 @@ fn a_revoked_partition_waits_for_what_has_begun_and_begins_nothing() {
     assert!(!ledger.has_begun(&[0]));
     assert_eq!(ledger.unacknowledged(&[0]), [(0, 10)]);
     ledger.remove(&[0]);
-    assert!(!ledger.complete(&waiting));
+    assert!(!ledger.complete(&waiting) && !ledger.is_leaving(&begun));
     assert_eq!(ledger.assigned(), [1]);
 }
 
