@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::SystemTime;
 
 use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::error::{Action, Failure};
@@ -24,10 +24,13 @@ struct ErrorBody {
 
 /// What to do about an answer that is none of 2xx (IndexNow's table of answers).
 pub(crate) fn action(status: u16, headers: &HeaderMap, now: SystemTime) -> Action {
-    let after = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| retry_after(value, now));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    // A date is compared with the partner's own clock, where it tells: ours may be ahead, and no request may come
+    // sooner than asked.
+    let now = text(DATE)
+        .and_then(|date| httpdate::parse_http_date(date).ok())
+        .unwrap_or(now);
+    let after = text(RETRY_AFTER).and_then(|value| retry_after(value, now));
     match status {
         429 => Action::SlowDown { after },
         500..=599 => Action::Retry { after },
@@ -107,5 +110,18 @@ mod tests {
             action(503, &headers, SystemTime::UNIX_EPOCH),
             Action::Retry { after }
         );
+    }
+
+    #[test]
+    fn a_date_to_wait_for_is_compared_with_the_partners_clock() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, "Sun, 06 Nov 1994 08:50:37 GMT".parse().unwrap());
+        let hour_ahead = httpdate::parse_http_date("Sun, 06 Nov 1994 09:49:37 GMT").unwrap();
+        let after = |seconds| Action::SlowDown {
+            after: Some(Duration::from_secs(seconds)),
+        };
+        assert_eq!(action(429, &headers, hour_ahead), after(0));
+        headers.insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        assert_eq!(action(429, &headers, hour_ahead), after(60));
     }
 }
