@@ -22,9 +22,10 @@ struct Undeliverable {
   reason @3 :Text;             # one of a closed set, see the dispatcher
   status @4 :UInt16;           # HTTP status, 0 where there was no answer
   detail @5 :Text;             # the partner's words, at most 1 KiB
-  generation @6 :UInt64;       # the generation they came from
-  batchId @7 :Data;            # the batch they came in
+  generation @6 :UInt64;       # the newest generation they came from
+  batchId @7 :Data;            # the newest batch they came in
   atMs @8 :UInt64;             # when it was given up, Unix milliseconds
+  merged @9 :UInt32;           # further hints of these URLs, of batches that waited as well, that ended with them
 }
 
 # Topic `receipts`, key: the host. One accepted request.
@@ -33,7 +34,8 @@ struct Receipt {
   host @1 :Text;               # bare host name
   count @2 :UInt32;            # URLs in the request
   status @3 :UInt16;           # HTTP status, 2xx
-  generation @4 :UInt64;       # the generation they came from
-  batchId @5 :Data;            # the batch they came in
+  generation @4 :UInt64;       # the newest generation they came from
+  batchId @5 :Data;            # the newest batch they came in
   atMs @6 :UInt64;             # when it was answered, Unix milliseconds
+  merged @7 :UInt32;           # further hints of these URLs, of batches that waited as well, that ended with them
 }

@@ -24,12 +24,14 @@ pub struct Undeliverable {
     pub status: u16,
     /// The partner's words, at most 1 KiB.
     pub detail: String,
-    /// The generation they came from.
+    /// The newest generation they came from.
     pub generation: u64,
-    /// The batch they came in.
+    /// The newest batch they came in.
     pub batch_id: BatchId,
     /// When it was given up, Unix milliseconds.
     pub at_ms: u64,
+    /// Further hints of these URLs, of batches that waited as well, that ended with them.
+    pub merged: u32,
 }
 
 impl Undeliverable {
@@ -46,6 +48,7 @@ impl Undeliverable {
         record.set_generation(self.generation);
         record.set_batch_id(&self.batch_id.0);
         record.set_at_ms(self.at_ms);
+        record.set_merged(self.merged);
         let mut urls = record.init_urls(message::list_len(self.urls.len()));
         for (index, url) in (0..).zip(&self.urls) {
             urls.set(index, url.as_str());
@@ -70,6 +73,7 @@ impl Undeliverable {
             generation: record.get_generation(),
             batch_id: BatchId::read(record.get_batch_id()?)?,
             at_ms: record.get_at_ms(),
+            merged: record.get_merged(),
         })
     }
 }
@@ -85,12 +89,14 @@ pub struct Receipt {
     pub count: u32,
     /// HTTP status.
     pub status: u16,
-    /// The generation they came from.
+    /// The newest generation they came from.
     pub generation: u64,
-    /// The batch they came in.
+    /// The newest batch they came in.
     pub batch_id: BatchId,
     /// When it was answered, Unix milliseconds.
     pub at_ms: u64,
+    /// Further hints of these URLs, of batches that waited as well, that ended with them.
+    pub merged: u32,
 }
 
 impl Receipt {
@@ -106,6 +112,7 @@ impl Receipt {
         record.set_generation(self.generation);
         record.set_batch_id(&self.batch_id.0);
         record.set_at_ms(self.at_ms);
+        record.set_merged(self.merged);
         message::close(&message)
     }
 
@@ -124,6 +131,7 @@ impl Receipt {
             generation: record.get_generation(),
             batch_id: BatchId::read(record.get_batch_id()?)?,
             at_ms: record.get_at_ms(),
+            merged: record.get_merged(),
         })
     }
 }

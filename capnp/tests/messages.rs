@@ -210,6 +210,7 @@ fn zones_and_outcomes_come_out_as_they_went_in() {
         generation: 1,
         batch_id: BatchId::from(7),
         at_ms: 2,
+        merged: 3,
     };
     assert_eq!(
         Undeliverable::decode(&undeliverable.encode()).unwrap(),
@@ -219,6 +220,7 @@ fn zones_and_outcomes_come_out_as_they_went_in() {
         partner: "bing".to_owned(),
         count: 9,
         status: 202,
+        merged: 4,
         ..Receipt::default()
     };
     assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), receipt);

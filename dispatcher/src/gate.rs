@@ -1,7 +1,8 @@
 //! What stands between a lane's submissions and their partner: on-call's pause, the partner's wish to be left
-//! alone, and the circuit, which opens when retries are used up and closes when a probe succeeds.
+//! alone, the circuit, which opens when retries are used up and closes when a probe succeeds, and the number of
+//! requests under way.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,17 +11,20 @@ use tokio::time::Instant;
 
 use crate::backoff::Probes;
 
+/// Requests to one partner under way at once.
+const REQUESTS: usize = 16;
+
 /// One partner's gate.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     state: Mutex<State>,
     changed: Notify,
-    /// Requests under way.
-    pub(crate) in_flight: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Requests under way.
+    in_flight: usize,
     paused: bool,
     throttled_until: Option<Instant>,
     circuit: Circuit,
@@ -40,6 +44,8 @@ enum Circuit {
 /// What holds submissions back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
+    /// Requests under way.
+    pub(crate) in_flight: usize,
     pub(crate) paused: bool,
     pub(crate) circuit_open: bool,
     /// How long the partner is left alone from now on.
@@ -49,8 +55,8 @@ pub(crate) struct Standing {
 /// Leave to make one request.
 #[derive(Debug)]
 #[must_use = "what came of the request decides about the circuit"]
-pub(crate) struct Pass<'a> {
-    gate: &'a Gate,
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
     is_probe: bool,
 }
 
@@ -62,15 +68,15 @@ enum Decision {
 
 impl Gate {
     /// Waits until a request may be made. Cancel-safe.
-    pub(crate) async fn pass(&self) -> Pass<'_> {
+    pub(crate) async fn pass(self: &Arc<Self>) -> Pass {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             match self.decide(Instant::now()) {
                 Decision::Go { is_probe } => {
-                    self.in_flight.fetch_add(1, Ordering::Relaxed);
-                    return Pass { gate: self, is_probe };
+                    let gate = Arc::clone(self);
+                    return Pass { gate, is_probe };
                 }
                 Decision::WaitForChange => changed.await,
                 Decision::WaitUntil(until) => tokio::select! {
@@ -83,21 +89,23 @@ impl Gate {
 
     fn decide(&self, now: Instant) -> Decision {
         let mut state = self.state.lock();
-        if state.paused {
+        if state.paused || state.in_flight >= REQUESTS {
             return Decision::WaitForChange;
         }
         if let Some(until) = state.throttled_until.filter(|until| *until > now) {
             return Decision::WaitUntil(until);
         }
-        match state.circuit {
-            Circuit::Closed => Decision::Go { is_probe: false },
-            Circuit::Open { until } if until > now => Decision::WaitUntil(until),
+        let is_probe = match state.circuit {
+            Circuit::Closed => false,
+            Circuit::Open { until } if until > now => return Decision::WaitUntil(until),
             Circuit::Open { .. } => {
                 state.circuit = Circuit::Probing;
-                Decision::Go { is_probe: true }
+                true
             }
-            Circuit::Probing => Decision::WaitForChange,
-        }
+            Circuit::Probing => return Decision::WaitForChange,
+        };
+        state.in_flight += 1;
+        Decision::Go { is_probe }
     }
 
     /// Leaves the partner alone for so long.
@@ -124,12 +132,20 @@ impl Gate {
     pub(crate) fn standing(&self) -> Standing {
         let state = self.state.lock();
         Standing {
+            in_flight: state.in_flight,
             paused: state.paused,
             circuit_open: state.circuit != Circuit::Closed,
             throttled_for: state.throttled_until.map_or(Duration::ZERO, |until| {
                 until.saturating_duration_since(Instant::now())
             }),
         }
+    }
+}
+
+impl Standing {
+    /// Whether nothing can be sent now.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.paused || self.circuit_open || !self.throttled_for.is_zero()
     }
 }
 
@@ -140,7 +156,7 @@ impl State {
     }
 }
 
-impl Pass<'_> {
+impl Pass {
     /// Whether this request decides if the circuit closes.
     pub(crate) fn is_probe(&self) -> bool {
         self.is_probe
@@ -162,10 +178,10 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Pass {
     fn drop(&mut self) {
-        self.gate.in_flight.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.gate.state.lock();
+        state.in_flight -= 1;
         if self.is_probe && state.circuit == Circuit::Probing {
             // Given up before its answer: the next one probes.
             state.circuit = Circuit::Open {
@@ -183,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    fn passes(gate: &Gate) -> bool {
+    fn passes(gate: &Arc<Gate>) -> bool {
         gate.pass().now_or_never().is_some_and(|pass| {
             pass.succeeded();
             true
@@ -192,7 +208,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_open_circuit_lets_one_probe_through_and_closes_when_it_succeeds() {
-        let gate = Gate::default();
+        let gate = Arc::new(Gate::default());
         gate.trip();
         assert!(!passes(&gate));
         let probe = gate.pass().await;
@@ -205,7 +221,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_probe_opens_it_for_longer() {
-        let gate = Gate::default();
+        let gate = Arc::new(Gate::default());
         gate.trip();
         gate.pass().await.failed();
         let before = Instant::now();
@@ -215,7 +231,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_is_given_up_leaves_the_probing_to_the_next() {
-        let gate = Gate::default();
+        let gate = Arc::new(Gate::default());
         gate.trip();
         drop(gate.pass().await);
         assert!(gate.pass().await.is_probe());
@@ -223,7 +239,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_throttled_partner_is_left_alone_for_as_long_as_it_asked() {
-        let gate = Gate::default();
+        let gate = Arc::new(Gate::default());
         gate.throttle(Duration::from_secs(60));
         gate.throttle(Duration::from_secs(5));
         let before = Instant::now();
@@ -233,14 +249,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_holds_until_it_is_taken_back() {
-        let gate = std::sync::Arc::new(Gate::default());
+        let gate = Arc::new(Gate::default());
         gate.set_paused(true);
         assert!(!passes(&gate));
         let waiting = tokio::spawn({
-            let gate = std::sync::Arc::clone(&gate);
+            let gate = Arc::clone(&gate);
             async move { drop(gate.pass().await) }
         });
         gate.set_paused(false);
         waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn requests_beyond_the_limit_wait_for_an_answer() {
+        let gate = Arc::new(Gate::default());
+        let passes: Vec<_> = (0..REQUESTS)
+            .map(|_| gate.pass().now_or_never().unwrap())
+            .collect();
+        assert!(gate.pass().now_or_never().is_none());
+        assert_eq!(gate.standing().in_flight, REQUESTS);
+        drop(passes);
+        drop(gate.pass().await);
+        assert_eq!(gate.standing().in_flight, 0);
     }
 }

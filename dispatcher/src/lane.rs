@@ -1,133 +1,191 @@
 //! One partner's lane: its own consumer group over `batches`, so that a slow or dead partner lags alone.
+//!
+//! Everything that is read waits in [`Waiting`], also while nothing can be sent; what a request carries is decided
+//! when the gate lets it pass.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use hint_schema::HintBatch;
-use messagebus::metrics::{ConsumerError, GroupMetrics};
-use messagebus::{Consumer, RecordBatch, Span, now_ms};
+use messagebus::{RecordBatch, now_ms};
 use prometheus::Histogram;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::{Delivery, Ended};
-use crate::gate::Gate;
-use crate::seen::SeenIds;
+use crate::delivery::{Attempt, Delivery, Failed};
+use crate::gate::{Gate, Pass};
+use crate::intake::{Held, Intake};
+use crate::retries::Retries;
+use crate::waiting::{Assignment, Bounds, Waiting};
 
-/// Batches being delivered at once: enough that a slow host of one does not leave the partner idle.
-const BATCHES: usize = 4;
+/// Attempts under way at once, those included whose outcome is being written down.
+const ATTEMPTS: usize = 64;
+/// IndexNow's documentation bounds the URLs of a request; its bytes we bound ourselves, 5 MiB, of which the host and
+/// its key take little.
+const REQUEST: Bounds = Bounds {
+    urls: 10_000,
+    bytes: (5 << 20) - (8 << 10),
+};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Reasons to pause the input.
+/// A reason to pause the input.
 const NO_ZONES: &str = "zones";
-const HELD_BACK: &str = "partner";
 
 /// A lane.
 pub(crate) struct Lane {
-    pub(crate) delivery: Arc<Delivery>,
-    pub(crate) consumer: Consumer,
-    pub(crate) batches: mpsc::Receiver<RecordBatch>,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) log_metrics: GroupMetrics,
-    pub(crate) decode: Histogram,
-    /// True once the zones were read to their end.
-    pub(crate) complete: watch::Receiver<bool>,
+    intake: Intake,
+    delivery: Arc<Delivery>,
+    gate: Arc<Gate>,
+    waiting: Waiting<Held>,
+    retries: Retries,
+    work: JoinSet<anyhow::Result<Attempt>>,
+    /// From a batch's admission until it is whole.
+    submit: Histogram,
 }
 
 impl Lane {
-    /// Delivers until `shutdown`; then requests under way may end, and everything that waits is left to the next
-    /// process.
+    pub(crate) fn new(intake: Intake, delivery: Delivery, gate: Arc<Gate>, submit: Histogram) -> Self {
+        Self {
+            intake,
+            delivery: Arc::new(delivery),
+            gate,
+            waiting: Waiting::new(REQUEST),
+            retries: Retries::default(),
+            work: JoinSet::new(),
+            submit,
+        }
+    }
+
+    /// Delivers `batches` until `shutdown`, once `complete` says that the zones were read to their end. Then requests
+    /// under way may end, and everything that waits is left to the next process.
     ///
     /// # Errors
     /// Kafka's client has died, or Kafka will not take what has to be written down.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        self.consumer.pause(NO_ZONES);
-        let (mut work, mut seen) = (JoinSet::new(), SeenIds::default());
+    pub(crate) async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<RecordBatch>,
+        complete: watch::Receiver<bool>,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        self.intake.consumer.pause(NO_ZONES);
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
-            let is_held_back = self.look();
-            let may_begin = work.len() < BATCHES && !is_held_back && *self.complete.borrow();
+            let is_complete = *complete.borrow();
+            let may_send = self.waiting.has_ready() && self.work.len() < ATTEMPTS;
+            // What waits in the channel comes before the next request, so that the request can carry it.
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(ended) = work.join_next() => self.settle(ended.context("a delivery panicked")??),
-                _ = looks.tick() => {}
-                batch = self.batches.recv(), if may_begin => {
-                    let batch = batch.context("the consumer of batches has died")?;
-                    if let Some((span, hints)) = self.take(&batch, &mut seen) {
-                        let (delivery, consumer) = (Arc::clone(&self.delivery), self.consumer.clone());
-                        work.spawn(async move {
-                            let ended = delivery.deliver(hints, || consumer.is_current(&span)).await?;
-                            Ok::<_, anyhow::Error>((span, ended))
-                        });
-                    }
+                Some(done) = self.work.join_next() => self.settle(done.context("a delivery panicked")??),
+                _ = looks.tick() => self.look(is_complete),
+                Some(host) = self.retries.rested() => self.waiting.wake(&host),
+                batch = batches.recv(), if is_complete => {
+                    self.admit(batch.context("the consumer of batches has died")?);
                 }
+                pass = self.gate.pass(), if may_send => self.send(pass),
             }
         }
-        while let Some(ended) = work.join_next().await {
-            self.settle(ended.context("a delivery panicked")??);
+        while let Some(done) = self.work.join_next().await {
+            self.settle(done.context("a delivery panicked")??);
         }
-        self.consumer.close().await;
+        let consumer = &self.intake.consumer;
+        self.waiting
+            .batches()
+            .for_each(|held| consumer.forget(&held.span));
+        consumer.close().await;
         Ok(())
     }
 
-    /// Shows how the partner stands, and holds input back while nothing could be sent: a batch that is not begun
-    /// holds no rebalance up.
-    fn look(&self) -> bool {
+    /// Shows how the partner stands, and lets go of what is not this process's any more.
+    fn look(&mut self, is_complete: bool) {
         let standing = self.gate.standing();
-        let in_flight = self.gate.in_flight.load(Ordering::Relaxed);
         #[expect(clippy::cast_precision_loss, reason = "a timestamp in seconds")]
         let now = now_ms() as f64 / 1_000.0;
-        self.delivery.metrics.standing(standing, in_flight, now);
-        let is_held_back = standing.paused || standing.circuit_open || !standing.throttled_for.is_zero();
-        if is_held_back {
-            self.consumer.pause(HELD_BACK);
-        } else {
-            self.consumer.resume(HELD_BACK);
+        self.delivery.books.metrics.standing(standing, now);
+        if is_complete {
+            self.intake.consumer.resume(NO_ZONES);
         }
-        if *self.complete.borrow() {
-            self.consumer.resume(NO_ZONES);
-        }
-        is_held_back
+        // What waits for the partner moves no offset.
+        self.intake.consumer.excuse(standing.holds_back());
+        self.abandon(standing.holds_back());
     }
 
-    /// Begins a batch; nothing when it is not this process's any more, cannot be read or is a repeat.
-    fn take(&self, records: &RecordBatch, seen: &mut SeenIds) -> Option<(Span, HintBatch)> {
-        let (span, record) = (records.spans().first()?, records.records().next()?);
-        if !self.consumer.begin(span) {
-            return None;
-        }
-        let started = Instant::now();
-        let decoded = HintBatch::decode(record.payload);
-        self.decode.observe(started.elapsed().as_secs_f64());
-        match decoded {
-            Ok(batch) if seen.is_repeat(span, batch.id) => {
-                tracing::info!(batch = %batch.id, offset = record.offset, "a batch that was sent again is dropped");
-                self.consumer.complete(span);
-                None
-            }
-            Ok(batch) => Some((*span, batch)),
-            Err(error) => {
-                self.log_metrics.errors(ConsumerError::Decode).inc();
-                tracing::error!(
-                    partition = record.partition,
-                    offset = record.offset,
-                    error = &error as &dyn std::error::Error,
-                    "a batch cannot be read and is passed over: no flipper of this project wrote it"
-                );
-                self.consumer.complete(span);
-                None
+    /// Abandons partitions that were revoked; while nothing can be sent, those too that are being revoked, since the
+    /// group waits for what has begun.
+    fn abandon(&mut self, is_held_back: bool) {
+        let consumer = &self.intake.consumer;
+        let mut seen = HashSet::new();
+        let held = self.waiting.batches();
+        let gone: Vec<_> = held
+            .map(|held| (Assignment::from(&held.span), held.span))
+            .filter(|(assignment, _)| seen.insert(*assignment))
+            .filter(|(_, span)| !consumer.is_current(span) || (is_held_back && consumer.is_leaving(span)))
+            .collect();
+        for (assignment, _) in gone {
+            self.retries.abandon(assignment);
+            for held in self.waiting.abandon(assignment) {
+                self.intake.consumer.forget(&held.span);
             }
         }
     }
 
-    fn settle(&self, (span, ended): (Span, Ended)) {
-        match ended {
-            Ended::Whole => self.consumer.complete(&span),
-            Ended::Abandoned => self.consumer.forget(&span),
+    fn admit(&mut self, records: RecordBatch) {
+        let Some((held, hints)) = self.intake.take(records) else {
+            return;
+        };
+        let assignment = Assignment::from(&held.span);
+        if let Some(empty) = self.waiting.admit(held, assignment, hints) {
+            self.intake.consumer.complete(&empty.span);
+        }
+    }
+
+    fn send(&mut self, pass: Pass) {
+        let Some(load) = self.waiting.take() else { return };
+        let number = self.retries.requests(&load.host) + 1;
+        let delivery = Arc::clone(&self.delivery);
+        self.work
+            .spawn(async move { delivery.attempt(load, pass, number).await });
+    }
+
+    /// Notes what came of an attempt. Here alone hints end, and here alone batches are completed.
+    fn settle(&mut self, attempt: Attempt) {
+        for ended in &attempt.ended {
+            for whole in self.waiting.end(&ended.load, ended.given_up) {
+                self.submit.observe(whole.batch.since.elapsed().as_secs_f64());
+                self.delivery.books.finished(whole.given_up);
+                self.intake.consumer.complete(&whole.batch.span);
+            }
+        }
+        match attempt.failed {
+            Some(failed) => self.try_again(failed),
+            None => {
+                self.retries.forget(&attempt.host);
+                self.waiting.finish(&attempt.host);
+            }
+        }
+    }
+
+    /// Puts back what failed. No failure of the partner's ends a hint: when the retries are used up the circuit opens,
+    /// and everything waits for a probe to succeed.
+    fn try_again(&mut self, Failed { load, error, pass }: Failed) {
+        let (host, books) = (load.host.clone(), &self.delivery.books);
+        let verdict = self.retries.failed(&host, error.action, pass.is_probe());
+        books.failed(&error, &verdict);
+        if let Some(quiet) = verdict.quiet {
+            self.gate.throttle(quiet);
+        }
+        if verdict.is_exhausted {
+            self.gate.trip();
+        }
+        pass.failed();
+        if !self.waiting.give_back(load) {
+            return self.retries.forget(&host);
+        }
+        match verdict.rest {
+            Some(rest) => self.retries.rest(host, rest),
+            None => self.waiting.wake(&host),
         }
     }
 }

@@ -1,17 +1,21 @@
 #![doc = include_str!("../README.md")]
 
 mod backoff;
+mod books;
 pub mod config;
 mod delivery;
 mod follow_hosts;
 mod gate;
 mod hosts;
+mod intake;
 mod key_server;
 mod lane;
 pub mod metrics;
 mod outbox;
+mod retries;
 mod routes;
 mod seen;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +23,28 @@ use std::time::Duration;
 use anyhow::Context;
 use hinters::{Hinter, HttpClient, MasterKey};
 use messagebus::admin::{self, AdminState};
-use messagebus::metrics::{BusMetrics, Registrar};
+use messagebus::metrics::{BusMetrics, Registrar, Stage};
 use messagebus::token::Token;
 use messagebus::{ConsumerOptions, Health, Producer, Service, config as settings, consume, follow};
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use crate::books::Books;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::follow_hosts::HostFollower;
 use crate::gate::Gate;
 use crate::hosts::HostDirectory;
+use crate::intake::Intake;
 use crate::key_server::KeyServer;
 use crate::lane::Lane;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::routes::LaneView;
+use crate::seen::SeenIds;
 
-/// Bytes of batches that a lane holds beside those being delivered.
+/// Bytes of encoded batches that a lane holds until they are whole; decoded they take up to three times that. What
+/// waits in Kafka is merged as far as it fits in here.
 const LANE_BUFFER_BYTES: usize = 16 << 20;
 /// A batch of ten thousand hosts takes a slow partner most of an hour.
 const STUCK_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
@@ -139,30 +147,31 @@ impl LaneStart<'_> {
         let (consumer, batches) = consume(&self.config.kafka, options, self.bus.clone())?;
         self.health.watch_consumer(&consumer);
         let gate = Arc::new(Gate::default());
-        let delivery = Delivery::new(
-            self.partner,
-            Arc::clone(&gate),
-            self.hosts.clone(),
-            self.outbox.clone(),
-            self.metrics.lane(&name),
-            self.bus,
-            service.shutdown(),
-        );
+        let books = Books {
+            outbox: self.outbox.clone(),
+            metrics: self.metrics.lane(&name),
+            age: self.bus.hint_age(Stage::Delivered, &name),
+            partner: name.clone(),
+        };
+        let delivery = Delivery {
+            partner: self.partner,
+            hosts: self.hosts.clone(),
+            books,
+        };
+        let intake = Intake {
+            consumer: consumer.clone(),
+            seen: SeenIds::default(),
+            metrics: self.bus.group(&group, &topics.batches()),
+            decode: self.bus.step("decode"),
+        };
         let view = LaneView {
             name,
-            consumer: consumer.clone(),
+            consumer,
             gate: Arc::clone(&gate),
         };
-        let lane = Lane {
-            delivery: Arc::new(delivery),
-            consumer,
-            batches,
-            gate,
-            log_metrics: self.bus.group(&group, &topics.batches()),
-            decode: self.bus.step("decode"),
-            complete: self.complete.clone(),
-        };
-        service.spawn("lane", lane.run(service.shutdown()));
+        let lane = Lane::new(intake, delivery, gate, self.bus.step("submit"));
+        let complete = self.complete.clone();
+        service.spawn("lane", lane.run(batches, complete, service.shutdown()));
         Ok(view)
     }
 }

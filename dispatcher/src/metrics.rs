@@ -39,6 +39,7 @@ pub(crate) struct LaneMetrics {
     pub(crate) urls_accepted: IntCounter,
     pub(crate) urls_undeliverable: IntCounter,
     pub(crate) urls_opted_out: IntCounter,
+    pub(crate) urls_merged: IntCounter,
     pub(crate) accepted: IntCounter,
     pub(crate) refused: IntCounter,
     pub(crate) exhausted: IntCounter,
@@ -128,6 +129,7 @@ impl Metrics {
             urls_accepted: urls("accepted"),
             urls_undeliverable: urls("undeliverable"),
             urls_opted_out: urls("opted_out"),
+            urls_merged: urls("merged"),
             accepted: submissions("accepted"),
             refused: submissions("refused"),
             exhausted: submissions("exhausted"),
@@ -158,9 +160,9 @@ impl LaneMetrics {
     }
 
     /// Shows how the partner stands.
-    pub(crate) fn standing(&self, standing: Standing, in_flight: usize, now_seconds: f64) {
+    pub(crate) fn standing(&self, standing: Standing, now_seconds: f64) {
         self.circuit.set(f64::from(u8::from(standing.circuit_open)));
-        self.all.in_flight.set([&self.partner], in_flight as u64);
+        self.all.in_flight.set([&self.partner], standing.in_flight as u64);
         let wait = standing.throttled_for.as_secs_f64();
         self.throttled
             .set(if wait > 0.0 { now_seconds + wait } else { 0.0 });

@@ -1,7 +1,6 @@
 //! The dispatcher's own admin routes: `GET /partners`, `POST /partners/<name>/pause|resume`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -78,7 +77,7 @@ impl LaneView {
             paused: standing.paused,
             circuit_open: standing.circuit_open,
             throttled_for_seconds: standing.throttled_for.as_secs_f64(),
-            requests_in_flight: self.gate.in_flight.load(Ordering::Relaxed),
+            requests_in_flight: standing.in_flight,
             lag_batches: partitions.iter().map(|status| status.lag_messages).sum(),
             lag_seconds: partitions
                 .iter()

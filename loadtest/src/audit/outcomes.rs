@@ -22,6 +22,8 @@ struct Lane {
     delivered: u64,
     requests: BTreeMap<Generation, u64>,
     undeliverable: u64,
+    /// Hints that ended with the same URL of another batch, delivered or undeliverable.
+    merged: u64,
     given_up: UrlSet,
 }
 
@@ -35,6 +37,7 @@ impl Outcomes {
                 Receipt::decode(record.payload().unwrap_or_default()).context("reading a receipt")?;
             let lane = outcomes.0.entry(receipt.partner).or_default();
             lane.delivered += u64::from(receipt.count);
+            lane.merged += u64::from(receipt.merged);
             *lane.requests.entry(receipt.generation).or_default() += 1;
             Ok(())
         })?;
@@ -43,6 +46,7 @@ impl Outcomes {
             let given_up = given_up.context("reading what is undeliverable")?;
             let lane = outcomes.0.entry(given_up.partner).or_default();
             lane.undeliverable += given_up.urls.len() as u64;
+            lane.merged += u64::from(given_up.merged);
             given_up.urls.iter().for_each(|url| lane.given_up.insert(url));
             Ok(())
         })?;
@@ -52,8 +56,9 @@ impl Outcomes {
     /// (F) of one lane. A crash repeats at most what its lane had not committed, so it may leave more here.
     pub(super) fn lane(&self, partner: &str, batches: &BatchBooks, opted_out: u64, report: &mut Report) {
         let lane = self.0.get(partner).cloned().unwrap_or_default();
-        let done = lane.delivered + lane.undeliverable + opted_out;
-        let statement = format!("URLs of batches ≤ delivered + undeliverable + opted out, {partner}");
+        let done = lane.delivered + lane.undeliverable + opted_out + lane.merged;
+        let statement =
+            format!("URLs of batches ≤ delivered + undeliverable + opted out + merged, {partner}");
         report.at_most("F", statement, batches.urls, done);
         report.repeats += done.saturating_sub(batches.urls);
         for (generation, requests) in &lane.requests {
