@@ -219,10 +219,24 @@ impl Run {
     /// # Errors
     /// It has not within `deadline`; says what is left.
     pub async fn settle(&mut self, clusters: &[RedisCluster; 2], deadline: Duration) -> anyhow::Result<()> {
+        self.settle_with(clusters, &self.partner_names.clone(), deadline)
+            .await
+    }
+
+    /// Waits until everything that is in the input has reached these partners.
+    ///
+    /// # Errors
+    /// It has not within `deadline`; says what is left.
+    pub async fn settle_with(
+        &mut self,
+        clusters: &[RedisCluster; 2],
+        partners: &[String],
+        deadline: Duration,
+    ) -> anyhow::Result<()> {
         let until = Instant::now() + deadline;
         loop {
             self.check()?;
-            let Some(left) = self.left(clusters).await? else {
+            let Some(left) = self.left(clusters, partners).await? else {
                 return self.partners.flush();
             };
             if Instant::now() > until {
@@ -256,8 +270,11 @@ impl Run {
     }
 
     /// What is not done yet.
-    async fn left(&self, clusters: &[RedisCluster; 2]) -> anyhow::Result<Option<String>> {
-        let topics = self.kafka.topics();
+    async fn left(
+        &self,
+        clusters: &[RedisCluster; 2],
+        partners: &[String],
+    ) -> anyhow::Result<Option<String>> {
         let ingest = self.input_lag().await?;
         if ingest > 0 {
             return Ok(Some(format!("{ingest} records are not ingested")));
@@ -272,9 +289,8 @@ impl Run {
                 "a closed generation has no verdict, or a failed one is not read again".to_owned(),
             ));
         }
-        for partner in &self.partner_names {
-            let group = topics.group(&format!("dispatcher-{partner}"));
-            let lag = self.lag(&group, &topics.batches()).await?;
+        for partner in partners {
+            let lag = self.lane_lag(partner).await?;
             if lag > 0 {
                 return Ok(Some(format!("{lag} batches are not delivered to {partner}")));
             }
@@ -313,6 +329,21 @@ impl Run {
     pub async fn input_lag(&self) -> anyhow::Result<i64> {
         let topics = self.kafka.topics();
         self.lag(&topics.group("ingestor"), &topics.cache_misses()).await
+    }
+
+    /// Batches that a partner's lane has not finished.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub async fn lane_lag(&self, partner: &str) -> anyhow::Result<i64> {
+        let topics = self.kafka.topics();
+        self.lag(&self.lane_group(partner), &topics.batches()).await
+    }
+
+    /// The consumer group of a partner's lane.
+    #[must_use]
+    pub fn lane_group(&self, partner: &str) -> String {
+        self.kafka.topics().group(&format!("dispatcher-{partner}"))
     }
 
     /// Batches in the topic.

@@ -28,7 +28,7 @@ use check::KeyFiles;
 use log::PartnerLog;
 
 /// INDEXNOW.md knows no limit on bytes; ours is 5 MiB.
-const BODY_BYTES: usize = 6 << 20;
+const BODY_BYTES: usize = 5 << 20;
 
 /// How often a partner answers a request with another status than 200.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,5 +1,6 @@
 //! One broker for all tests; topics, Redis clusters and services of their own for each.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -102,6 +103,24 @@ impl Pipeline {
         self.run.wait_until(what, PATIENCE, holds).await.unwrap();
     }
 
+    /// Produces the beginning of the traffic of `seed`, and waits until what is accepted from now on stands in a
+    /// later generation.
+    pub(crate) async fn fill_generation(&mut self, seed: u64) {
+        self.produce(seed, 0, 3_000).await.unwrap();
+        self.wait_until("the input is read", async |run| Ok(run.input_lag().await? == 0))
+            .await;
+        let before = self.flips().await;
+        let deadline = Instant::now() + PATIENCE;
+        while self.flips().await <= before {
+            assert!(Instant::now() < deadline, "the flipper opens no generation");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn flips(&self) -> f64 {
+        self.run.metric(Kind::Flipper, "flipper_flips_total", &[]).await
+    }
+
     /// Waits for rest, closes the books, and ends every service.
     pub(crate) async fn close(&mut self) -> Report {
         self.run.settle(&self.clusters, PATIENCE).await.unwrap();
@@ -146,6 +165,29 @@ impl Pipeline {
         let mut found = false;
         read_log(self.run.dir(), partner, |delivery| found |= delivery.host == host).unwrap();
         found
+    }
+
+    /// How often a partner has accepted each URL.
+    pub(crate) fn accepted_by(&self, partner: &str) -> HashMap<String, u32> {
+        let mut times = HashMap::new();
+        read_log(self.run.dir(), partner, |delivery| {
+            delivery
+                .urls
+                .into_iter()
+                .for_each(|url| *times.entry(url).or_default() += 1);
+        })
+        .unwrap();
+        times
+    }
+
+    /// How many hosts a partner has accepted URLs of.
+    pub(crate) fn hosts_told(&self, partner: &str) -> u32 {
+        let mut hosts = HashSet::new();
+        read_log(self.run.dir(), partner, |delivery| {
+            hosts.insert(delivery.host);
+        })
+        .unwrap();
+        u32::try_from(hosts.len()).unwrap()
     }
 
     /// Lets a zone opt out whose first host has a key of its own, and waits until the dispatcher has read it.
