@@ -11,8 +11,28 @@ use crate::gate::Standing;
 /// From a partner next door to the client's time-out; 5 is what `PartnerSlow` reads.
 const REQUEST_SECONDS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const ATTEMPTS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-/// Statuses that are told apart; the others go by their class.
-const STATUSES: [u16; 11] = [200, 202, 400, 403, 405, 422, 429, 500, 502, 503, 504];
+/// One of each label of `dispatcher_requests_total`: statuses that are told apart, one of each other class, and
+/// what is no answer.
+const OUTCOMES: [Failure; 18] = [
+    Failure::Status(200),
+    Failure::Status(202),
+    Failure::Status(299),
+    Failure::Status(399),
+    Failure::Status(400),
+    Failure::Status(403),
+    Failure::Status(405),
+    Failure::Status(422),
+    Failure::Status(429),
+    Failure::Status(499),
+    Failure::Status(500),
+    Failure::Status(502),
+    Failure::Status(503),
+    Failure::Status(504),
+    Failure::Status(599),
+    Failure::Timeout,
+    Failure::Connect,
+    Failure::Tls,
+];
 
 /// Every metric of the dispatcher's own; cheap to clone.
 #[derive(Clone, Debug)]
@@ -114,8 +134,8 @@ impl Metrics {
     pub(crate) fn lane(&self, partner: &str) -> LaneMetrics {
         let urls = |outcome| self.urls.with([partner, outcome]);
         let submissions = |outcome| self.submissions.with([partner, outcome]);
-        for status in STATUSES {
-            drop(self.requests.with([partner, code(Failure::Status(status))]));
+        for outcome in OUTCOMES {
+            drop(self.requests.with([partner, code(outcome)]));
         }
         for reason in ["5xx", "429", "timeout", "connect"] {
             drop(self.retries.with([partner, reason]));
@@ -199,6 +219,15 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
+
+    #[test]
+    fn every_code_is_exported_from_the_start() {
+        let codes: std::collections::HashSet<_> = OUTCOMES.into_iter().map(code).collect();
+        assert_eq!(codes.len(), OUTCOMES.len());
+        for status in 100..=999 {
+            assert!(codes.contains(code(Failure::Status(status))), "{status}");
+        }
+    }
 
     #[test]
     fn answers_are_counted_by_partner_and_code() {

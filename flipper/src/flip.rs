@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use generations::protocol::{DrainReport, Flipper, FlipperEffect, FlipperEvent, Trigger};
 use generations::{Cluster, ClusterName};
-use hint_schema::generation_event::{Generation, GenerationEvent};
+use hint_schema::generation_event::{Generation, GenerationEvent, Opened};
 use messagebus::clock::{BootInstant, now_ms};
 use messagebus::metrics::{BusMetrics, ConsumerError};
 use messagebus::{Candidate, KafkaArgs, LogEvent, LogRecord, Producer};
@@ -265,7 +265,7 @@ impl FlipLoop {
         let metrics = &self.parts.metrics;
         match event {
             FlipperEvent::Seen { cluster, view } => metrics.remaining.set([cluster.label()], view.keys),
-            FlipperEvent::Control(GenerationEvent::Opened(opened)) => self.observe_opened(opened.generation),
+            FlipperEvent::Control(GenerationEvent::Opened(opened)) => self.observe_opened(opened),
             FlipperEvent::Control(event @ (GenerationEvent::Settled(_) | GenerationEvent::Failed(_))) => {
                 self.observe_verdict(event);
             }
@@ -277,7 +277,8 @@ impl FlipLoop {
         }
     }
 
-    fn observe_opened(&self, generation: Generation) {
+    fn observe_opened(&self, opened: &Opened) {
+        let generation = opened.generation;
         if self
             .machine
             .history()
@@ -287,7 +288,8 @@ impl FlipLoop {
             return;
         }
         let metrics = &self.parts.metrics;
-        metrics.last_flip.set([], now_ms() / 1_000);
+        // Not the time of reading: a flipper that starts again and again would hide that nothing is opened.
+        metrics.last_flip.set([], opened.opened_at_ms / 1_000);
         for cluster in ClusterName::ALL {
             metrics.active_cluster.set(
                 [cluster.label()],

@@ -157,6 +157,12 @@ impl Metrics {
         PUBLISHED
             .iter()
             .for_each(|outcome| metrics.published.with([outcome]).reset());
+        for counter in [&metrics.drained, &metrics.late, &metrics.recovered] {
+            drop(counter.with([]));
+        }
+        for gauge in [&metrics.leader, &metrics.draining, &metrics.replays_open] {
+            drop(gauge.with([]));
+        }
         for cluster in ClusterName::ALL {
             metrics.active_cluster.set([cluster.label()], 0);
             metrics.remaining.set([cluster.label()], 0);

@@ -3,6 +3,7 @@
 
 mod catching_up;
 mod doors;
+mod exported;
 mod faults;
 mod pipeline;
 mod settings;

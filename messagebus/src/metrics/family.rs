@@ -1,5 +1,8 @@
 //! Metric families with a fixed number of labels, and the registrar that makes them.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
     core::Collector,
@@ -10,6 +13,18 @@ use prometheus::{
 pub struct Registrar {
     registry: Registry,
     service: &'static str,
+    described: Arc<Mutex<Vec<Described>>>,
+}
+
+/// A family as its users know it: a registry shows none before its first metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The full name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: Vec<String>,
 }
 
 impl Registrar {
@@ -18,6 +33,7 @@ impl Registrar {
         Self {
             registry: registry.clone(),
             service,
+            described: Arc::default(),
         }
     }
 
@@ -31,6 +47,11 @@ impl Registrar {
         &self.registry
     }
 
+    /// Every family that this registrar and its clones have made, in that order.
+    pub fn described(&self) -> Vec<Described> {
+        self.described.lock().clone()
+    }
+
     /// A family of counters; `name` ends in `_total`.
     ///
     /// # Errors
@@ -42,7 +63,7 @@ impl Registrar {
         labels: [&str; N],
     ) -> prometheus::Result<CounterFamily<N>> {
         let family = IntCounterVec::new(Opts::new(full(name), help), &labels)?;
-        self.register(&family)?;
+        self.register(&family, "counter")?;
         Ok(CounterFamily(family))
     }
 
@@ -57,7 +78,7 @@ impl Registrar {
         labels: [&str; N],
     ) -> prometheus::Result<GaugeFamily<N>> {
         let family = GaugeVec::new(Opts::new(full(name), help), &labels)?;
-        self.register(&family)?;
+        self.register(&family, "gauge")?;
         Ok(GaugeFamily(family))
     }
 
@@ -74,12 +95,23 @@ impl Registrar {
     ) -> prometheus::Result<HistogramFamily<N>> {
         let options = HistogramOpts::new(full(name), help).buckets(buckets.to_vec());
         let family = HistogramVec::new(options, &labels)?;
-        self.register(&family)?;
+        self.register(&family, "histogram")?;
         Ok(HistogramFamily(family))
     }
 
-    fn register<C: Collector + Clone + 'static>(&self, collector: &C) -> prometheus::Result<()> {
-        self.registry.register(Box::new(collector.clone()))
+    fn register<C: Collector + Clone + 'static>(
+        &self,
+        collector: &C,
+        kind: &'static str,
+    ) -> prometheus::Result<()> {
+        self.registry.register(Box::new(collector.clone()))?;
+        let described = collector.desc().into_iter().map(|desc| Described {
+            name: desc.fq_name.clone(),
+            kind,
+            labels: desc.variable_labels.clone(),
+        });
+        self.described.lock().extend(described);
+        Ok(())
     }
 }
 
@@ -152,6 +184,25 @@ mod tests {
         assert_eq!(family.with(["accepted"]).get(), 0);
         let gathered = registry.gather();
         assert_eq!(gathered[0].name(), "crawlerhints_ingestor_records_total");
+    }
+
+    #[test]
+    fn a_family_is_described_before_its_first_metric() {
+        let registry = Registry::new();
+        let registrar = Registrar::new(&registry, "ingestor");
+        drop(
+            registrar
+                .clone()
+                .histogram("lag", "lag", ["partition"], &[1.0])
+                .unwrap(),
+        );
+        assert!(registry.gather().is_empty());
+        let described = registrar.described();
+        assert_eq!(described[0].name, "crawlerhints_lag");
+        assert_eq!(
+            (described[0].kind, described[0].labels.as_slice()),
+            ("histogram", ["partition".to_owned()].as_slice())
+        );
     }
 
     #[test]

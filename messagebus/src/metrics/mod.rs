@@ -7,7 +7,7 @@ mod names;
 mod topic;
 
 pub use bus::BusMetrics;
-pub use family::{CounterFamily, GaugeFamily, HistogramFamily, Registrar};
+pub use family::{CounterFamily, Described, GaugeFamily, HistogramFamily, Registrar};
 pub use group::{ConsumerError, GroupMetrics};
 pub use names::{Check, ProduceFailure, RebalanceKind, Stage};
 pub(crate) use topic::TopicMetrics;

@@ -1,0 +1,1 @@
+"""The offline checks: each module's `check()` yields a sentence for each problem it finds."""
