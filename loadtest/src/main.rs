@@ -12,6 +12,7 @@ use loadtest::partners::{Misbehaviour, Partners};
 use loadtest::produce::{ProduceArgs, produce};
 use loadtest::stack;
 use messagebus::{KafkaArgs, LogArgs, config, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,8 @@ enum Command {
     /// Kafka and two Redis clusters on loopback
     #[command(subcommand)]
     Stack(StackCommand),
+    /// Creates the topics; those that exist stay as they are
+    Topics(KafkaArgs),
     /// Sends zones and cache misses to Kafka
     Produce {
         #[command(flatten)]
@@ -78,12 +81,12 @@ struct PartnersArgs {
     /// How partners misbehave, in the partners' order, as 500:0.02,429:0.01
     #[arg(long)]
     misbehave: Vec<Misbehaviour>,
-    /// The dispatcher's key-file server
+    /// Host and port of the dispatcher's key-file server
     #[arg(long, default_value = "127.0.0.1:8084")]
-    keys: SocketAddr,
-    /// Port to listen on; 0 for any
-    #[arg(long, default_value_t = 0)]
-    port: u16,
+    keys: String,
+    /// Address to listen on; port 0 for any
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
     /// Directory of what each partner accepts
     #[arg(long, default_value = ".")]
     logs: PathBuf,
@@ -105,6 +108,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             }
         }
         Command::Stack(StackCommand::Down) => stack::down().await?,
+        Command::Topics(kafka) => stack::create_topics(&kafka).await?,
         Command::Produce { kafka, args } => {
             let (sent, _) = watch::channel(0);
             let produced = produce(&kafka, &args, sent, CancellationToken::new()).await?;
@@ -140,9 +144,13 @@ async fn partners(args: PartnersArgs) -> anyhow::Result<()> {
         .into_iter()
         .chain(std::iter::repeat(Misbehaviour::default()));
     let named: Vec<_> = args.partners.into_iter().zip(misbehave).collect();
-    let partners = Partners::start(&named, &args.logs, args.keys, args.port).await?;
+    let partners = Partners::start(&named, &args.logs, &args.keys, args.listen).await?;
     say(&format!("export PARTNERS={}", partners.setting()));
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     for (name, _) in &named {
         let status = partners.status(name);
         say(&format!(

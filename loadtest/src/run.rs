@@ -1,6 +1,6 @@
 //! The whole pipeline as real processes: services, partners, and the questions a run is asked.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,8 @@ impl Run {
             .tempdir()
             .context("making a directory")?;
         let keys = ports::free()?;
-        let partners = Partners::start(&settings.partners, dir.path(), keys, 0).await?;
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let partners = Partners::start(&settings.partners, dir.path(), &keys.to_string(), listen).await?;
         let passwords = Passwords::write(dir.path())?;
         let common = [
             ("KAFKA_BROKERS".to_owned(), kafka.kafka_brokers.clone()),

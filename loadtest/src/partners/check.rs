@@ -1,7 +1,6 @@
 //! What the protocol demands of a request (<https://www.indexnow.org/documentation>).
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HOST};
@@ -74,15 +73,15 @@ fn check_url(host: &str, url: &str) -> Result<(), Violation> {
 /// Looks key files up, each once.
 #[derive(Debug)]
 pub(super) struct KeyFiles {
-    server: SocketAddr,
+    server: String,
     client: reqwest::Client,
     known: Mutex<HashSet<(String, String)>>,
 }
 
 impl KeyFiles {
-    pub(super) fn new(server: SocketAddr) -> Self {
+    pub(super) fn new(server: &str) -> Self {
         Self {
-            server,
+            server: server.to_owned(),
             client: reqwest::Client::new(),
             known: Mutex::default(),
         }

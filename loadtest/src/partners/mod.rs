@@ -4,7 +4,7 @@ mod check;
 mod log;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -105,16 +105,16 @@ impl Misbehaviour {
 }
 
 impl Partners {
-    /// Starts partners of these names. Each writes what it accepts to `<name>.jsonl` in `dir`; key files are
-    /// looked up at `keys`, the dispatcher's key-file server.
+    /// Starts partners of these names at `listen`. Each writes what it accepts to `<name>.jsonl` in `dir`; key files
+    /// are looked up at `keys`, host and port of the dispatcher's key-file server.
     ///
     /// # Errors
     /// No port or file can be had.
     pub async fn start(
         names: &[(String, Misbehaviour)],
         dir: &Path,
-        keys: SocketAddr,
-        port: u16,
+        keys: &str,
+        listen: SocketAddr,
     ) -> anyhow::Result<Self> {
         let mut partners = HashMap::new();
         for (name, misbehaviour) in names {
@@ -125,10 +125,10 @@ impl Partners {
             };
             partners.insert(name.clone(), partner);
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        let listener = TcpListener::bind(listen)
             .await
-            .context("binding the partners' port")?;
-        let address = listener.local_addr().context("binding the partners' port")?;
+            .with_context(|| format!("binding {listen} for the partners"))?;
+        let address = listener.local_addr().context("asking for the partners' port")?;
         let shared = Arc::new(Shared {
             partners,
             key_files: KeyFiles::new(keys),
