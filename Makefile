@@ -22,8 +22,14 @@ demo: build ## Runs the whole pipeline for a minute and shows its books
 test: build ## Runs every test, with real Kafka and real Redis
 	$(CARGO) test --workspace --no-fail-fast
 
+# The checks of k8s/ are Python; their tools are fetched with Go.
+PYTHON := /usr/lib/python3/dist-packages
+CHECK_TOOLS := go:golang-go $(PYTHON)/yaml:python3-yaml $(PYTHON)/jsonschema:python3-jsonschema
+
 .PHONY: check
-check: tools ## Formatting, lints and docs
+check: ## Formatting, lints, docs, manifests, rules, dashboards
+	@scripts/install-tools $(CHECK_TOOLS)
+	k8s/tests/check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps

@@ -34,7 +34,7 @@ order() {
 logs() { kubectl -n "$NS" logs -l "app.kubernetes.io/name=$1" --prefix --tail 200 "${@:2}"; }
 
 # redis POD COMMAND…: redis-cli in a Redis pod, as `redis redis-a-0 info memory`.
-redis() { kubectl -n "$NS" exec "$1" -c redis -- redis-cli --user operator --no-auth-warning "${@:2}"; }
+redis() { kubectl -n "$NS" exec "$1" -c redis -- sh /etc/redis/scripts/as operator "${@:2}"; }
 
 # tool COMMAND…: kcat, capnp, jq and loadtest beside the pipeline.
 tool() { kubectl -n "$NS" exec -i oncall -- "$@"; }
