@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use generations::{Name, PageKey, output_partition};
+use generations::{Name, Names, Page, output_partition};
 use hint_schema::{HintBatch, HostHints};
 
 /// Bounds of one batch.
@@ -14,34 +14,41 @@ pub struct BatchLimits {
     pub bytes: usize,
 }
 
-/// One key name that stands in a batch and is removed once the batch is acknowledged (I3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrainedName {
-    /// Its slot.
-    pub slot: u16,
-    /// The name.
-    pub name: Vec<u8>,
-    /// Of the generation that is drained, not of an older one.
-    pub is_own: bool,
-}
-
-/// A batch that is full, or that nothing more is added to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Assembled {
-    /// The partition of `batches` it goes to.
-    pub partition: i32,
-    /// Each host once.
-    pub hosts: Vec<HostHints>,
-    /// Every name in it.
-    pub names: Vec<DrainedName>,
-}
-
-impl Assembled {
-    /// URLs in it.
+impl BatchLimits {
+    /// URLs of one host that fit in a batch when their names have `name_bytes` bytes on average, with a margin for
+    /// longer ones.
     #[must_use]
-    pub fn url_count(&self) -> usize {
-        self.hosts.iter().map(|host| host.urls.len()).sum()
+    pub fn urls_of_one_host(&self, name_bytes: usize) -> usize {
+        // The scheme takes eight bytes, where generation and braces took five at least.
+        let fitting = self.bytes / HostHints::url_bytes(name_bytes + 3);
+        self.urls.min(fitting - fitting / 16).max(1)
     }
+}
+
+/// One host's URLs in a batch, as the names that stand for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostNames {
+    /// Its oldest hint's event time, Unix milliseconds.
+    pub oldest_event_ms: u64,
+    /// A name for each URL.
+    pub names: Names,
+}
+
+/// Hints that become one message of `batches`.
+///
+/// Each name in it is removed from Redis once the message is acknowledged (I3). A URL is kept as its name alone: it
+/// is spelled out only while the message is encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The partition it goes to.
+    pub partition: i32,
+    /// Each host once, no URL twice (I7).
+    pub hosts: BTreeMap<String, HostNames>,
+    /// Further names of URLs that are in it.
+    pub merged: Names,
+    urls: usize,
+    /// Of the encoded message.
+    bytes: usize,
 }
 
 /// What a page held beside hints to emit.
@@ -53,19 +60,25 @@ pub struct LeftAlone {
     pub foreign: u64,
 }
 
-/// One host's hints of one page.
-#[derive(Default)]
-struct HostPage {
-    oldest_event_ms: u64,
-    urls: Vec<String>,
-    names: Vec<DrainedName>,
+/// What became of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Batches that nothing more is added to.
+    pub full: Vec<Batch>,
+    /// Names that are in batches now.
+    pub names: usize,
+    /// Their bytes.
+    pub bytes: usize,
 }
 
-struct OpenBatch {
-    hosts: BTreeMap<String, HostHints>,
-    names: Vec<DrainedName>,
-    urls: usize,
+/// One host's hints of one page.
+struct HostPage<'a> {
+    oldest_event_ms: u64,
+    /// A name of an older generation is among them.
+    has_late: bool,
+    /// Of their names.
     bytes: usize,
+    hints: Vec<(&'a [u8], Name<'a>)>,
 }
 
 /// Collects pages of one generation into batches, one open batch an output partition.
@@ -75,17 +88,8 @@ pub struct Assembler {
     opened_at_ms: u64,
     partitions: i32,
     limits: BatchLimits,
-    open: BTreeMap<i32, OpenBatch>,
+    open: BTreeMap<i32, Batch>,
     left_alone: LeftAlone,
-}
-
-impl std::fmt::Debug for OpenBatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenBatch")
-            .field("urls", &self.urls)
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Assembler {
@@ -103,22 +107,21 @@ impl Assembler {
         }
     }
 
-    /// Adds a page of one slot; returns the batches that became full, and how many of its names were taken.
-    pub fn add(&mut self, slot: u16, page: Vec<PageKey>) -> (Vec<Assembled>, usize) {
-        let (mut full, mut taken) = (Vec::new(), 0);
-        for (host, hints) in self.group(slot, page) {
-            taken += hints.names.len();
-            self.add_host(host, hints, &mut full);
+    /// Adds a page of one slot.
+    pub fn add(&mut self, page: &Page) -> Added {
+        let mut added = Added::default();
+        for (host, hints) in self.group(page) {
+            added.names += hints.hints.len();
+            added.bytes += hints.bytes;
+            self.add_host(host, hints, &mut added.full);
         }
-        (full, taken)
+        added
     }
 
-    /// Closes every open batch.
-    pub fn close(&mut self) -> Vec<Assembled> {
-        let open = std::mem::take(&mut self.open);
-        open.into_iter()
-            .map(|(partition, batch)| batch.assembled(partition))
-            .collect()
+    /// Closes the open batch with the most bytes.
+    pub fn close_largest(&mut self) -> Option<Batch> {
+        let largest = self.open.values().max_by_key(|batch| batch.bytes)?.partition;
+        self.open.remove(&largest)
     }
 
     /// What was met and not touched since the last call.
@@ -126,10 +129,10 @@ impl Assembler {
         std::mem::take(&mut self.left_alone)
     }
 
-    fn group(&mut self, slot: u16, page: Vec<PageKey>) -> BTreeMap<String, HostPage> {
-        let mut hosts: BTreeMap<String, HostPage> = BTreeMap::new();
-        for key in page {
-            let Some(name) = Name::parse(&key.name) else {
+    fn group<'a>(&mut self, page: &'a Page) -> BTreeMap<&'a str, HostPage<'a>> {
+        let mut hosts: BTreeMap<&str, HostPage<'_>> = BTreeMap::new();
+        for key in page.iter() {
+            let Some(name) = Name::parse(key.name) else {
                 self.left_alone.foreign += 1;
                 continue;
             };
@@ -142,281 +145,178 @@ impl Assembler {
             let event_ms = key
                 .value
                 .map_or(self.opened_at_ms, |value| value.event_ms(self.opened_at_ms));
-            let (url, is_own) = (name.url(), name.generation == self.generation);
-            if !hosts.contains_key(name.host) {
-                let page = HostPage {
-                    oldest_event_ms: u64::MAX,
-                    ..HostPage::default()
-                };
-                hosts.insert(name.host.to_owned(), page);
-            }
-            let Some(host) = hosts.get_mut(name.host) else {
-                continue;
-            };
+            let host = hosts.entry(name.host).or_insert_with(HostPage::empty);
             host.oldest_event_ms = host.oldest_event_ms.min(event_ms);
-            host.urls.push(url);
-            host.names.push(DrainedName {
-                slot,
-                name: key.name,
-                is_own,
-            });
+            host.has_late |= name.generation < self.generation;
+            host.bytes += key.name.len();
+            host.hints.push((key.name, name));
         }
         hosts
     }
 
     /// Adds one host's hints: whole to one batch where that is possible, so that a request is full.
-    fn add_host(&mut self, host: String, mut hints: HostPage, full: &mut Vec<Assembled>) {
-        let partition = output_partition(&host, self.partitions);
-        let bytes = HostHints::host_bytes(&host) + url_bytes(&hints.urls);
-        let fits = |batch: &OpenBatch, limits: BatchLimits| {
-            batch.urls + hints.urls.len() <= limits.urls && batch.bytes + bytes <= limits.bytes
-        };
-        if self
-            .open
-            .get(&partition)
-            .is_some_and(|batch| !fits(batch, self.limits))
-            && let Some(batch) = self.open.remove(&partition)
+    fn add_host(&mut self, host: &str, page: HostPage<'_>, full: &mut Vec<Batch>) {
+        let partition = output_partition(host, self.partitions);
+        let urls = page.hints.iter().map(|(_, name)| url_bytes(name));
+        let bytes = HostHints::host_bytes(host) + urls.sum::<usize>();
+        if let Some(batch) = self.open.get(&partition)
+            && (batch.urls + page.hints.len() > self.limits.urls || batch.bytes + bytes > self.limits.bytes)
         {
-            full.push(batch.assembled(partition));
+            full.extend(self.open.remove(&partition));
         }
-        let limits = self.limits;
-        while !hints.urls.is_empty() {
-            let batch = self.open.entry(partition).or_default();
-            hints = batch.take(&host, hints, limits);
-            if !hints.urls.is_empty()
-                && let Some(batch) = self.open.remove(&partition)
-            {
-                full.push(batch.assembled(partition));
+        let mut rest = page;
+        loop {
+            let batch = self
+                .open
+                .entry(partition)
+                .or_insert_with(|| Batch::new(partition));
+            rest = batch.take(host, rest, self.limits);
+            let is_full = batch.urls >= self.limits.urls || !rest.hints.is_empty();
+            if is_full {
+                full.extend(self.open.remove(&partition));
+            }
+            if rest.hints.is_empty() {
+                return;
             }
         }
     }
 }
 
-fn url_bytes(urls: &[String]) -> usize {
-    urls.iter().map(|url| HostHints::url_bytes(url.len())).sum()
+/// Bytes of a name's URL in the encoded message.
+fn url_bytes(name: &Name<'_>) -> usize {
+    HostHints::url_bytes(name.url_len())
 }
 
-impl Default for OpenBatch {
-    fn default() -> Self {
+impl HostPage<'_> {
+    fn empty() -> Self {
         Self {
+            oldest_event_ms: u64::MAX,
+            has_late: false,
+            bytes: 0,
+            hints: Vec::new(),
+        }
+    }
+}
+
+impl Batch {
+    fn new(partition: i32) -> Self {
+        Self {
+            partition,
             hosts: BTreeMap::new(),
-            names: Vec::new(),
+            merged: Names::default(),
             urls: 0,
             bytes: HintBatch::empty_bytes(),
         }
     }
-}
 
-impl OpenBatch {
-    /// Takes as many of the host's hints as fit, each URL once (I7), and gives back the rest.
-    fn take(&mut self, host: &str, hints: HostPage, limits: BatchLimits) -> HostPage {
-        let HostPage {
-            oldest_event_ms,
-            urls,
-            names,
-        } = hints;
-        let mut rest = HostPage {
-            oldest_event_ms,
-            ..HostPage::default()
-        };
-        self.bytes += if self.hosts.contains_key(host) {
-            0
-        } else {
-            HostHints::host_bytes(host)
-        };
-        let entry = self.hosts.entry(host.to_owned()).or_insert_with(|| HostHints {
-            host: host.to_owned(),
-            oldest_event_ms,
-            urls: Vec::with_capacity(urls.len()),
-        });
-        entry.oldest_event_ms = entry.oldest_event_ms.min(oldest_event_ms);
-        let mut known = Known::of(&entry.urls, &names);
-        for (url, name) in urls.into_iter().zip(names) {
-            if known.contains(&url) {
-                self.names.push(name);
-                continue;
-            }
-            let bytes = HostHints::url_bytes(url.len());
-            if self.urls + 1 > limits.urls || self.bytes + bytes > limits.bytes {
-                rest.urls.push(url);
-                rest.names.push(name);
-                continue;
-            }
-            self.urls += 1;
-            self.bytes += bytes;
-            known.add(&url);
-            entry.urls.push(url);
-            self.names.push(name);
-        }
-        rest
+    /// URLs in it.
+    #[must_use]
+    pub fn url_count(&self) -> usize {
+        self.urls
     }
 
-    fn assembled(self, partition: i32) -> Assembled {
-        Assembled {
-            partition,
-            hosts: self.hosts.into_values().collect(),
-            names: self.names,
+    /// Bytes of the encoded message, or a few more.
+    #[must_use]
+    pub fn message_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Every name in it.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let hosts = self.hosts.values().flat_map(|host| host.names.iter());
+        hosts.chain(self.merged.iter())
+    }
+
+    /// Bytes of every name in it.
+    #[must_use]
+    pub fn name_bytes(&self) -> usize {
+        let hosts = self.hosts.values().map(|host| host.names.bytes());
+        hosts.sum::<usize>() + self.merged.bytes()
+    }
+
+    /// The URLs, spelled out.
+    #[must_use]
+    pub fn hints(&self) -> Vec<HostHints> {
+        let hints = self.hosts.iter().map(|(host, of)| HostHints {
+            host: host.clone(),
+            oldest_event_ms: of.oldest_event_ms,
+            urls: of
+                .names
+                .iter()
+                .filter_map(|name| Some(Name::parse(name)?.url()))
+                .collect(),
+        });
+        hints.collect()
+    }
+
+    /// Takes as many of the host's hints as fit, each URL once (I7), and gives back the rest.
+    fn take<'a>(&mut self, host: &str, page: HostPage<'a>, limits: BatchLimits) -> HostPage<'a> {
+        let mut rest = HostPage {
+            hints: Vec::new(),
+            ..page
+        };
+        if !self.hosts.contains_key(host) {
+            self.bytes += HostHints::host_bytes(host);
+            let new = HostNames {
+                oldest_event_ms: u64::MAX,
+                names: Names::with_capacity(page.hints.len(), page.bytes),
+            };
+            self.hosts.insert(host.to_owned(), new);
         }
+        let Some(entry) = self.hosts.get_mut(host) else {
+            return page;
+        };
+        entry.oldest_event_ms = entry.oldest_event_ms.min(page.oldest_event_ms);
+        let mut known = Known::of(&entry.names, page.has_late);
+        for (bytes, name) in page.hints {
+            if known.contains(&name) {
+                self.merged.push(bytes);
+            } else if self.urls + 1 > limits.urls || self.bytes + url_bytes(&name) > limits.bytes {
+                rest.hints.push((bytes, name));
+            } else {
+                self.urls += 1;
+                self.bytes += url_bytes(&name);
+                known.add(&name);
+                entry.names.push(bytes);
+            }
+        }
+        rest
     }
 }
 
 /// The URLs a host has in a batch already. One page of one generation cannot hold a URL twice, so nothing is
 /// remembered unless the host came before, in another page or shard, or late names are among these.
 struct Known {
-    urls: Option<HashSet<String>>,
+    /// Scheme, path and query.
+    urls: Option<HashSet<(bool, String)>>,
 }
 
 impl Known {
-    fn of(before: &[String], names: &[DrainedName]) -> Self {
-        let may_repeat = !before.is_empty() || names.iter().any(|name| !name.is_own);
+    fn of(before: &Names, has_late: bool) -> Self {
+        let may_repeat = !before.is_empty() || has_late;
+        let names = before.iter().filter_map(Name::parse);
         Self {
-            urls: may_repeat.then(|| before.iter().cloned().collect()),
+            urls: may_repeat.then(|| names.map(|name| Self::url(&name)).collect()),
         }
     }
 
-    fn contains(&self, url: &str) -> bool {
-        self.urls.as_ref().is_some_and(|urls| urls.contains(url))
+    fn url(name: &Name<'_>) -> (bool, String) {
+        (name.https, name.path_and_query.to_owned())
     }
 
-    fn add(&mut self, url: &str) {
+    fn contains(&self, name: &Name<'_>) -> bool {
+        self.urls
+            .as_ref()
+            .is_some_and(|urls| urls.contains(&Self::url(name)))
+    }
+
+    fn add(&mut self, name: &Name<'_>) {
         if let Some(urls) = &mut self.urls {
-            urls.insert(url.to_owned());
+            urls.insert(Self::url(name));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use generations::{AgeValue, CanonicalParts, encode_name};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const OPENED: u64 = 1_790_000_000_000;
-    const LIMITS: BatchLimits = BatchLimits {
-        urls: 100,
-        bytes: 20_000,
-    };
-
-    fn key(generation: u64, host: &str, path: &str) -> PageKey {
-        let mut name = Vec::new();
-        let parts = CanonicalParts {
-            https: true,
-            host,
-            path_and_query: path,
-        };
-        encode_name(&mut name, generation, parts, 1);
-        PageKey {
-            name,
-            value: Some(AgeValue::of(OPENED - 5_000, OPENED)),
-        }
-    }
-
-    fn assembler() -> Assembler {
-        Assembler::new(7, OPENED, 4, LIMITS)
-    }
-
-    fn drain(pages: Vec<Vec<PageKey>>) -> Vec<Assembled> {
-        let mut assembler = assembler();
-        let mut batches: Vec<Assembled> = pages
-            .into_iter()
-            .enumerate()
-            .flat_map(|(slot, page)| assembler.add(u16::try_from(slot).unwrap(), page).0)
-            .collect();
-        batches.extend(assembler.close());
-        batches
-    }
-
-    #[test]
-    fn a_hint_keeps_its_age() {
-        let batches = drain(vec![vec![key(7, "a.example", "/")]]);
-        assert_eq!(batches[0].hosts[0].oldest_event_ms, OPENED - 5_000);
-        assert_eq!(batches[0].hosts[0].urls, ["https://a.example/"]);
-    }
-
-    #[test]
-    fn names_of_newer_generations_and_foreign_keys_are_left_alone() {
-        let mut assembler = assembler();
-        let foreign = PageKey {
-            name: b"session:1".to_vec(),
-            value: None,
-        };
-        assert_eq!(
-            assembler.add(1, vec![key(9, "a.example", "/"), foreign]),
-            (Vec::new(), 0)
-        );
-        assert!(assembler.close().is_empty());
-        assert_eq!(assembler.take_left_alone(), LeftAlone { newer: 1, foreign: 1 });
-    }
-
-    #[test]
-    fn a_late_name_is_emitted_and_merged_with_the_same_url() {
-        let batches = drain(vec![vec![
-            key(5, "a.example", "/x"),
-            key(7, "a.example", "/x"),
-            key(5, "a.example", "/y"),
-        ]]);
-        assert_eq!(
-            batches[0].hosts[0].urls,
-            ["https://a.example/x", "https://a.example/y"]
-        );
-        let own: Vec<bool> = batches[0].names.iter().map(|name| name.is_own).collect();
-        assert_eq!(own, [false, true, false]);
-    }
-
-    #[test]
-    fn a_host_that_does_not_fit_opens_the_next_batch_whole() {
-        let page = |host: &str, n: usize| (0..n).map(|i| key(7, host, &format!("/{i}"))).collect::<Vec<_>>();
-        let one_partition = |pages| {
-            let mut assembler = Assembler::new(7, OPENED, 1, LIMITS);
-            let pages: Vec<Vec<PageKey>> = pages;
-            let mut batches: Vec<Assembled> = pages
-                .into_iter()
-                .flat_map(|page| assembler.add(0, page).0)
-                .collect();
-            batches.extend(assembler.close());
-            batches
-        };
-        let batches = one_partition(vec![page("a.example", 60), page("b.example", 60)]);
-        let counts: Vec<usize> = batches.iter().map(Assembled::url_count).collect();
-        assert_eq!(counts, [60, 60]);
-        let split = one_partition(vec![page("a.example", 250)]);
-        assert_eq!(
-            split.iter().map(Assembled::url_count).collect::<Vec<_>>(),
-            [100, 100, 50]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn i7_no_url_stands_twice_in_a_batch_and_no_name_is_lost(
-            pages in prop::collection::vec(prop::collection::vec((4_u64..8, 0_u8..3, 0_u8..20), 0..80), 0..8)
-        ) {
-            let pages: Vec<Vec<PageKey>> = pages
-                .into_iter()
-                .map(|page| {
-                    let mut keys: Vec<PageKey> = page
-                        .into_iter()
-                        .map(|(generation, host, path)| key(generation, &format!("h{host}.example"), &format!("/{path}")))
-                        .collect();
-                    keys.sort_by(|a, b| a.name.cmp(&b.name));
-                    keys.dedup_by(|a, b| a.name == b.name);
-                    keys
-                })
-                .collect();
-            let names: usize = pages.iter().map(Vec::len).sum();
-            let batches = drain(pages);
-            prop_assert_eq!(batches.iter().map(|batch| batch.names.len()).sum::<usize>(), names);
-            for batch in &batches {
-                let urls: Vec<&String> = batch.hosts.iter().flat_map(|host| &host.urls).collect();
-                prop_assert_eq!(urls.iter().collect::<HashSet<_>>().len(), urls.len());
-                prop_assert!(urls.len() <= LIMITS.urls);
-                let encoded = HintBatch { hosts: batch.hosts.clone(), ..HintBatch::default() }.encode();
-                prop_assert!(encoded.len() <= LIMITS.bytes);
-                for host in &batch.hosts {
-                    prop_assert_eq!(output_partition(&host.host, 4), batch.partition);
-                }
-            }
-        }
-    }
-}
+#[path = "batch_tests.rs"]
+mod tests;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::Context;
-use generations::{Drain, UnlinkAnswer, name_hash};
+use futures_util::future::join_all;
+use generations::{Drain, Name, UnlinkAnswer, name_hash, slot_of_name};
 use hint_schema::{BatchId, HintBatch};
 use messagebus::clock::now_ms;
 use messagebus::metrics::{BusMetrics, Stage};
 use messagebus::{OutRecord, Producer};
 
-use crate::batch::{Assembled, DrainedName};
+use crate::batch::Batch;
 use crate::metrics::Metrics;
 
 /// How often a removal that certainly did nothing is tried before the next pass does it.
 const UNLINK_ATTEMPTS: usize = 3;
+/// Names in one UNLINK: a request stands in memory several times on its way, and keeps the node from others.
+const NAMES_AT_ONCE: usize = 1_000;
 
 /// What one acknowledged and removed batch adds to the books.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,32 @@ pub(crate) struct Published {
     pub merged_keys: u64,
     /// An UNLINK without an answer.
     pub unlink_unknown: bool,
+    /// Names that are still there for certain: another page of their slots would hold them again.
+    pub left: usize,
+}
+
+impl Published {
+    /// Adds what became of these names of one slot, which a batch of `generation` held.
+    fn add(&mut self, generation: u64, names: &[&[u8]], answer: &UnlinkAnswer) {
+        match answer {
+            UnlinkAnswer::Unlinked(_) => {}
+            // Counted all the same: a name that went without an answer must not look like a shortfall.
+            UnlinkAnswer::Unknown => self.unlink_unknown = true,
+            // Still there for certain: the next pass meets them again, and counts them then.
+            UnlinkAnswer::NotDone(_) => {
+                self.left += names.len();
+                return;
+            }
+        }
+        for name in names {
+            if Name::parse(name).is_some_and(|name| name.generation == generation) {
+                self.keys += 1;
+                self.hash = self.hash.wrapping_add(name_hash(name));
+            } else {
+                self.late_keys += 1;
+            }
+        }
+    }
 }
 
 /// Publishes batches of one generation.
@@ -54,29 +83,32 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka will not take the batch, or the producer is dead.
-    pub(crate) async fn publish(&self, batch: Assembled) -> anyhow::Result<Published> {
-        let (urls, names) = (batch.url_count(), batch.names);
+    pub(crate) async fn publish(&self, batch: &Batch) -> anyhow::Result<Published> {
+        let payload = self.encode(batch);
+        self.send(batch.partition, &payload, batch.url_count()).await?;
+        // What is not needed any more is not kept while Redis answers: a drain's memory is its batches'.
+        drop(payload);
+        self.observe_ages(batch);
+
+        let started = Instant::now();
+        let published = self.remove(batch).await;
+        self.bus.step("delete").observe(started.elapsed().as_secs_f64());
+        self.metrics.late.with([]).inc_by(published.late_keys);
+        Ok(published)
+    }
+
+    /// The message. The URLs are spelled out for no longer than this takes.
+    fn encode(&self, batch: &Batch) -> Vec<u8> {
+        let started = Instant::now();
         let message = HintBatch {
             id: BatchId::from(rand::random::<u128>()),
             generation: self.generation,
             created_at_ms: now_ms(),
-            hosts: batch.hosts,
+            hosts: batch.hints(),
         };
-        let started = Instant::now();
         let payload = message.encode();
         self.bus.step("encode").observe(started.elapsed().as_secs_f64());
-        // What is not needed any more is not kept while Kafka and Redis answer: a drain's memory is its batches'.
-        let oldest: Vec<u64> = message.hosts.iter().map(|host| host.oldest_event_ms).collect();
-        drop(message);
-        self.send(batch.partition, &payload, urls).await?;
-        drop(payload);
-        self.observe_ages(&oldest);
-
-        let started = Instant::now();
-        let published = self.remove(urls, names).await;
-        self.bus.step("delete").observe(started.elapsed().as_secs_f64());
-        self.metrics.late.with([]).inc_by(published.late_keys);
-        Ok(published)
+        payload
     }
 
     /// Only a byte-identical re-send uses a batch id again.
@@ -103,55 +135,50 @@ impl Publisher {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "histograms are floats")]
-    fn observe_ages(&self, oldest_event_ms: &[u64]) {
+    fn observe_ages(&self, batch: &Batch) {
         let ages = self.bus.hint_age(Stage::Drained, "");
-        for event_ms in oldest_event_ms {
-            ages.observe(now_ms().saturating_sub(*event_ms) as f64 / 1_000.0);
+        for host in batch.hosts.values() {
+            ages.observe(now_ms().saturating_sub(host.oldest_event_ms) as f64 / 1_000.0);
         }
     }
 
-    async fn remove(&self, urls: usize, names: Vec<DrainedName>) -> Published {
-        let merged_keys = (names.len() - urls) as u64;
+    async fn remove(&self, batch: &Batch) -> Published {
+        let mut slots: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
+        for name in batch.names() {
+            slots.entry(slot_of_name(name)).or_default().push(name);
+        }
+        let removals = slots
+            .iter()
+            .map(|(&slot, names)| self.remove_of_slot(slot, names));
         let mut published = Published {
-            merged_keys,
+            merged_keys: batch.merged.len() as u64,
             ..Published::default()
         };
-        let mut slots: BTreeMap<u16, Vec<DrainedName>> = BTreeMap::new();
-        for name in names {
-            slots.entry(name.slot).or_default().push(name);
-        }
-        let removals = slots.into_iter().map(|(slot, names)| async move {
-            let answer = self.unlink(slot, &names).await;
-            (names, answer)
-        });
-        for (names, answer) in futures_util::future::join_all(removals).await {
-            match answer {
-                UnlinkAnswer::Unlinked(_) => {}
-                // Counted all the same: a name that went without an answer must not look like a shortfall.
-                UnlinkAnswer::Unknown => published.unlink_unknown = true,
-                // Still there for certain: the next pass meets it again, and counts it then.
-                UnlinkAnswer::NotDone(_) => continue,
-            }
-            for name in &names {
-                if name.is_own {
-                    published.keys += 1;
-                    published.hash = published.hash.wrapping_add(name_hash(&name.name));
-                } else {
-                    published.late_keys += 1;
-                }
-            }
+        for (names, answer) in join_all(removals).await.into_iter().flatten() {
+            published.add(self.generation, names, &answer);
         }
         published
     }
 
-    async fn unlink(&self, slot: u16, names: &[DrainedName]) -> UnlinkAnswer {
-        let borrowed: Vec<&[u8]> = names.iter().map(|name| name.name.as_slice()).collect();
-        let mut answer = self.drain.unlink(slot, &borrowed).await;
+    async fn remove_of_slot<'a>(
+        &self,
+        slot: u16,
+        names: &'a [&'a [u8]],
+    ) -> Vec<(&'a [&'a [u8]], UnlinkAnswer)> {
+        let mut answers = Vec::new();
+        for part in names.chunks(NAMES_AT_ONCE) {
+            answers.push((part, self.unlink(slot, part).await));
+        }
+        answers
+    }
+
+    async fn unlink(&self, slot: u16, names: &[&[u8]]) -> UnlinkAnswer {
+        let mut answer = self.drain.unlink(slot, names).await;
         for _ in 1..UNLINK_ATTEMPTS {
             if !matches!(answer, UnlinkAnswer::NotDone(_)) {
                 break;
             }
-            answer = self.drain.unlink(slot, &borrowed).await;
+            answer = self.drain.unlink(slot, names).await;
         }
         answer
     }

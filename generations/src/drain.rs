@@ -9,12 +9,15 @@ use crate::by_key::by_key;
 use crate::cluster::Cluster;
 use crate::error_kind::ErrorKind;
 use crate::metrics::Command;
+use crate::names::Names;
 use crate::node::{Node, NodeError};
+use crate::page::{Page, Read};
 use crate::topology::Topology;
-use crate::value::AgeValue;
 
 /// `CLUSTER COUNTKEYSINSLOT`s in one pipeline.
 const COUNTS_AT_ONCE: usize = 1_024;
+/// Names in one MGET.
+const VALUES_AT_ONCE: usize = 1_000;
 
 /// How often a command follows a slot to a new owner.
 pub(crate) const ATTEMPTS: usize = 3;
@@ -40,15 +43,6 @@ pub struct SlotCount {
     pub slot: u16,
     /// Its keys.
     pub keys: u64,
-}
-
-/// One key as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageKey {
-    /// Its name, to be parsed with [`crate::Name::parse`].
-    pub name: Vec<u8>,
-    /// Its age; `None` where the value is not one.
-    pub value: Option<AgeValue>,
 }
 
 /// The draining side of one cluster; cheap to clone. Verbs on different slots may run at once.
@@ -84,23 +78,16 @@ impl Drain {
     ///
     /// # Errors
     /// The owner did not answer.
-    pub async fn read_page(&self, slot: u16, limit: usize) -> Result<Vec<PageKey>, DrainError> {
+    pub async fn read_page(&self, slot: u16, limit: usize) -> Result<Page, DrainError> {
         let mut attempts = 1;
         loop {
             let map = self.cluster.topology();
             let owner = self.owner(&map, slot)?;
             let mut list = cmd("CLUSTER");
             list.arg("GETKEYSINSLOT").arg(slot).arg(limit);
-            let names = byte_strings(&owner, owner.call(Command::GetKeysInSlot, list).await?)?;
-            if names.is_empty() {
-                return Ok(Vec::new());
-            }
-            let borrowed: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-            match self.values(&owner, &borrowed).await {
-                Ok(values) => {
-                    let keys = names.into_iter().zip(values);
-                    return Ok(keys.filter_map(|(name, value)| page_key(name, &value)).collect());
-                }
+            let listed = names_of(&owner, owner.call(Command::GetKeysInSlot, list).await?)?;
+            match self.values(&owner, &listed).await {
+                Ok(values) => return Ok(Page::new(listed, values)),
                 Err(NodeError::Refused {
                     kind: ErrorKind::Moved,
                     ..
@@ -113,8 +100,22 @@ impl Drain {
         }
     }
 
+    /// What each name holds. Asked for in parts: a request and its answer stand in memory several times on their
+    /// way.
+    async fn values(&self, owner: &Node, listed: &Names) -> Result<Vec<Read>, NodeError> {
+        let mut values = Vec::with_capacity(listed.len());
+        let mut names = listed.iter();
+        loop {
+            let part: Vec<&[u8]> = names.by_ref().take(VALUES_AT_ONCE).collect();
+            if part.is_empty() {
+                return Ok(values);
+            }
+            values.extend(self.values_of(owner, &part).await?.iter().map(Read::of));
+        }
+    }
+
     /// The value of each name, nil where it is gone or could not be read.
-    async fn values(&self, owner: &Node, names: &[&[u8]]) -> Result<Vec<Value>, NodeError> {
+    async fn values_of(&self, owner: &Node, names: &[&[u8]]) -> Result<Vec<Value>, NodeError> {
         match owner.call(Command::Mget, with_names(Command::Mget, names)).await {
             Ok(Value::Array(values)) if values.len() == names.len() => Ok(values),
             Ok(_) => Err(owner.malformed()),
@@ -191,15 +192,25 @@ pub(crate) fn with_names(label: Command, names: &[&[u8]]) -> Cmd {
     command
 }
 
-fn byte_strings(node: &Node, answer: Value) -> Result<Vec<Vec<u8>>, NodeError> {
+/// The names of a listing. Each string of the answer is an allocation of its own, so it is not kept.
+fn names_of(node: &Node, answer: Value) -> Result<Names, NodeError> {
     let Value::Array(items) = answer else {
         return Err(node.malformed());
     };
-    let strings = items.into_iter().map(|item| match item {
-        Value::BulkString(bytes) => Ok(bytes),
-        _ => Err(node.malformed()),
-    });
-    strings.collect()
+    let mut bytes = 0;
+    for item in &items {
+        let Value::BulkString(name) = item else {
+            return Err(node.malformed());
+        };
+        bytes += name.len();
+    }
+    let mut names = Names::with_capacity(items.len(), bytes);
+    for item in items {
+        if let Value::BulkString(name) = item {
+            names.push(&name);
+        }
+    }
+    Ok(names)
 }
 
 /// The single value of an MGET of one name.
@@ -207,15 +218,5 @@ fn only_value(answer: Result<Value, NodeError>) -> Value {
     match answer {
         Ok(Value::Array(mut values)) => values.pop().unwrap_or_default(),
         Ok(_) | Err(_) => Value::Nil,
-    }
-}
-
-fn page_key(name: Vec<u8>, value: &Value) -> Option<PageKey> {
-    match value {
-        Value::BulkString(value) => Some(PageKey {
-            name,
-            value: AgeValue::parse(value),
-        }),
-        _ => None,
     }
 }

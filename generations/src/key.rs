@@ -113,8 +113,17 @@ impl<'a> Name<'a> {
     /// The URL it stands for.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.https { "https://" } else { "http://" };
-        [scheme, self.host, self.path_and_query].concat()
+        [self.scheme(), self.host, self.path_and_query].concat()
+    }
+
+    /// Bytes of that URL.
+    #[must_use]
+    pub fn url_len(&self) -> usize {
+        self.scheme().len() + self.host.len() + self.path_and_query.len()
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.https { "https://" } else { "http://" }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod demo;
+pub mod drain;
 pub mod faults;
 mod live;
 pub mod partners;

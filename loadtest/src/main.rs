@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use loadtest::audit::{AuditArgs, Living, Report, audit};
 use loadtest::demo::{DemoArgs, demo};
+use loadtest::drain::{DrainArgs, drain};
 use loadtest::faults::{FaultsArgs, faults};
 use loadtest::partners::{Misbehaviour, Partners};
 use loadtest::produce::{ProduceArgs, produce};
@@ -54,6 +55,8 @@ enum Command {
     },
     /// The whole pipeline for a minute, and its books
     Demo(DemoArgs),
+    /// What one generation costs the flipper, by its size: memory and time
+    Drain(DrainArgs),
     /// Faults against the whole pipeline, seeded; ends with status 1 when anything is lost or invented
     Faults(FaultsArgs),
 }
@@ -119,6 +122,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             let report = audit(&kafka, &args, &Living::default()).await?;
             return show(&report, json);
         }
+        Command::Drain(args) => say(&drain(&args).await?.to_string()),
         Command::Faults(args) => {
             let report = faults(args).await?;
             say(&report.to_string());

@@ -74,6 +74,7 @@ pub struct Run {
 #[derive(Debug, Deserialize)]
 struct FlipperStatus {
     elected: bool,
+    active: Option<u64>,
     generations: Vec<GenerationStatus>,
 }
 
@@ -388,6 +389,11 @@ impl Run {
     /// The name of the flipper that works.
     pub async fn elected_flipper(&self) -> Option<String> {
         self.flipper_status().await.map(|(name, _)| name)
+    }
+
+    /// The generation that is written to, as the flipper that works sees it.
+    pub async fn active_generation(&self) -> Option<u64> {
+        self.flipper_status().await?.1.active
     }
 
     async fn flipper_status(&self) -> Option<(String, FlipperStatus)> {

@@ -32,7 +32,7 @@ pub(crate) async fn drain_all(drain: &Drain) -> Vec<Vec<u8>> {
         }
         for slot in stability.concerned() {
             let page = drain.read_page(slot, 200).await.unwrap();
-            let names: Vec<_> = page.into_iter().map(|key| key.name).collect();
+            let names: Vec<_> = page.iter().map(|key| key.name.to_vec()).collect();
             assert_eq!(unlink(drain, slot, &names).await, Some(names.len() as u64));
             drained.extend(names);
         }
@@ -58,9 +58,9 @@ async fn exactly_what_it_is_told_is_unlinked() {
         assert_eq!(page.len(), 25.min(usize::try_from(keys).unwrap()));
         assert!(
             page.iter()
-                .all(|key| key.value == Some(AgeValue::OPENED) && slot_of_name(&key.name) == slot)
+                .all(|key| key.value == Some(AgeValue::OPENED) && slot_of_name(key.name) == slot)
         );
-        let half: Vec<_> = page.into_iter().step_by(2).map(|key| key.name).collect();
+        let half: Vec<_> = page.iter().step_by(2).map(|key| key.name.to_vec()).collect();
         assert_eq!(unlink(&drain, slot, &half).await, Some(half.len() as u64));
         assert_eq!(
             unlink(&drain, slot, &half).await,
@@ -102,8 +102,8 @@ async fn a_half_moved_slot_is_unlinked_at_both_ends() {
         .read_page(slot, 10_000)
         .await
         .unwrap()
-        .into_iter()
-        .map(|key| key.name)
+        .iter()
+        .map(|key| key.name.to_vec())
         .collect::<Vec<_>>();
     assert_eq!(unlink(&drain, slot, &left).await, Some(left.len() as u64));
     let stability = drain.stability().await.unwrap();

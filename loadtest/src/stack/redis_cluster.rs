@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures_util::future::try_join_all;
+use generations::{AgeValue, SLOTS, slot_of_name};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue, cmd};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, cmd};
 
 use super::users::{OPERATOR, Passwords, REPLICA, password};
 use crate::ports;
 use crate::process::Process;
 
-const SLOTS: u16 = 16_384;
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The client's own half second is little on a machine that does everything at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running cluster.
 #[derive(Debug)]
@@ -45,9 +48,10 @@ impl RedisCluster {
             std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
             nodes.push(Node::start(&dir, &users, settings).await?);
         }
-        let share = SLOTS.div_ceil(masters);
+        let cluster = Self { nodes };
+        let (nodes, share) = (&cluster.nodes, cluster.share());
         let first = nodes.first().map(|node| (node.port, node.bus));
-        for (index, node) in (0..).zip(&nodes) {
+        for (index, node) in (0..).zip(nodes) {
             let (from, to) = (index * share, ((index + 1) * share).min(SLOTS) - 1);
             let () = node
                 .run(cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(from).arg(to))
@@ -61,7 +65,6 @@ impl RedisCluster {
                     .await?;
             }
         }
-        let cluster = Self { nodes };
         cluster.wait_until_ready().await?;
         Ok(cluster)
     }
@@ -98,6 +101,31 @@ impl RedisCluster {
             keys += node.run::<u64>(&cmd("DBSIZE")).await?;
         }
         Ok(keys)
+    }
+
+    /// Writes keys as a writer does for events as old as the generation.
+    ///
+    /// # Errors
+    /// A node does not answer or refuses.
+    pub async fn write(&self, names: impl Iterator<Item = Vec<u8>>) -> anyhow::Result<()> {
+        let mut pipelines = vec![Pipeline::new(); self.nodes.len()];
+        for name in names {
+            let owner = usize::from(slot_of_name(&name) / self.share());
+            let pipeline = pipelines.get_mut(owner).context("a slot without an owner")?;
+            pipeline.cmd("SET").arg(name).arg(AgeValue::OPENED.get()).ignore();
+        }
+        let writes = self
+            .nodes
+            .iter()
+            .zip(&pipelines)
+            .map(|(node, keys)| node.write(keys));
+        try_join_all(writes).await?;
+        Ok(())
+    }
+
+    /// Slots of each node but the last, which may have fewer.
+    fn share(&self) -> u16 {
+        SLOTS.div_ceil(u16::try_from(self.nodes.len()).unwrap_or(SLOTS))
     }
 
     /// Changes a setting of one node, as `CONFIG SET` does.
@@ -231,6 +259,14 @@ impl Node {
         Ok(())
     }
 
+    async fn write(&self, pipeline: &Pipeline) -> anyhow::Result<()> {
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let written = pipeline.query_async(&mut self.connection.clone()).await;
+        written.with_context(|| format!("writing keys to redis-server on port {}", self.port))
+    }
+
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> anyhow::Result<T> {
         let answer = command.query_async(&mut self.connection.clone()).await;
         answer.with_context(|| {
@@ -268,7 +304,8 @@ async fn connect(port: u16, process: &mut Process) -> anyhow::Result<Multiplexed
     let client = redis::Client::open(url).context("addressing redis-server")?;
     loop {
         process.check()?;
-        match client.get_multiplexed_async_connection().await {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_WITHIN));
+        match client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(connection) => return Ok(connection),
             Err(error) if Instant::now() > deadline => {
                 return Err(error).context("redis-server does not answer");

@@ -5,6 +5,7 @@ mod catching_up;
 mod doors;
 mod exported;
 mod faults;
+mod memory;
 mod pipeline;
 mod settings;
 mod support;
