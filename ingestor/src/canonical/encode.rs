@@ -19,7 +19,7 @@ static CLASSES: [u8; 256] = classes();
 pub(super) enum Part {
     /// `pchar` and `/`.
     Path,
-    /// `pchar`, `/` and `?` without `'`, which crate `url` encodes in a query as browsers do.
+    /// `pchar`, `/` and `?` without `'`, which browsers encode in a query.
     Query,
 }
 

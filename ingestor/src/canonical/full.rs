@@ -5,10 +5,8 @@
 
 use std::borrow::Cow;
 
-use url::Url;
-
 use super::encode::{self, Part};
-use super::{CanonicalUrl, MAX_URL_BYTES, host, secret};
+use super::{CanonicalUrl, MAX_URL_BYTES, host, path, secret};
 use crate::reason::Reason;
 
 /// The canonical URL for `raw`.
@@ -96,16 +94,18 @@ fn strip_port(authority: &str, https: bool) -> Result<&str, Reason> {
     }
 }
 
-/// Appends path and query: dot segments resolved by crate `url`, what it leaves unencoded encoded here.
+/// Appends path and query, each with what its grammar lacks encoded.
 fn append_path_and_query(text: &mut String, raw: &str) -> Result<(), Reason> {
-    // The host is checked already; the parser needs any to see path and query as those of a web page.
-    let parsed = Url::parse(&["https://host", raw].concat()).map_err(|_| Reason::Host)?;
+    let (raw_path, raw_query) = match raw.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (raw, None),
+    };
     let path_start = text.len();
-    encode::append(text, parsed.path(), Part::Path);
+    path::append(text, raw_path);
     if secret::in_path(text.get(path_start..).unwrap_or_default()) {
         return Err(Reason::Secret);
     }
-    if let Some(query) = parsed.query() {
+    if let Some(query) = raw_query {
         text.push('?');
         let query_start = text.len();
         encode::append(text, query, Part::Query);
@@ -113,10 +113,5 @@ fn append_path_and_query(text: &mut String, raw: &str) -> Result<(), Reason> {
             return Err(Reason::Secret);
         }
     }
-    // Every `%` starts an escape by now, so these three bytes cannot straddle two.
-    if text.contains("%00") {
-        Err(Reason::Percent)
-    } else {
-        Ok(())
-    }
+    Ok(())
 }

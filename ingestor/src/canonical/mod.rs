@@ -11,6 +11,7 @@ mod encode;
 mod fast;
 mod full;
 mod host;
+mod path;
 mod secret;
 
 #[cfg(test)]

@@ -19,16 +19,41 @@ pub(super) fn in_path(path: &str) -> bool {
     })
 }
 
-/// Compares the name as the origin will read it: without case and with escapes decoded.
+/// Compares the name as the origin will read it: without case, with escapes decoded once, and what stands in
+/// brackets as a name of its own (`user[password]`).
 fn is_secret(name: &str) -> bool {
-    let mut buffer = [0; NAME_BYTES];
-    let mut len = 0;
-    for (slot, byte) in buffer.iter_mut().zip(percent_encoding::percent_decode_str(name)) {
-        *slot = byte.to_ascii_lowercase();
-        len += 1;
+    let mut part = Part::default();
+    for byte in percent_encoding::percent_decode_str(name) {
+        if !matches!(byte, b'[' | b']') {
+            part.push(byte);
+        } else if part.is_secret() {
+            return true;
+        } else {
+            part = Part::default();
+        }
     }
-    let name = buffer.get(..len).unwrap_or_default();
-    name.starts_with(b"x-amz-") || name.starts_with(b"x-goog-") || is_secret_lower_case(name)
+    part.is_secret()
+}
+
+/// The beginning of a name, in lower case.
+#[derive(Default)]
+struct Part {
+    bytes: [u8; NAME_BYTES],
+    len: usize,
+}
+
+impl Part {
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.len) {
+            *slot = byte.to_ascii_lowercase();
+            self.len += 1;
+        }
+    }
+
+    fn is_secret(&self) -> bool {
+        let name = self.bytes.get(..self.len).unwrap_or_default();
+        name.starts_with(b"x-amz-") || name.starts_with(b"x-goog-") || is_secret_lower_case(name)
+    }
 }
 
 fn is_secret_lower_case(name: &[u8]) -> bool {
@@ -76,6 +101,9 @@ mod tests {
             "X-Amz-Signature=1",
             "x-goog-=",
             "&&otp=",
+            "token[]=1",
+            "user%5Bpassword%5D=1",
+            "a[b][Sid]=1",
         ] {
             assert!(in_query(query), "{query}");
         }
@@ -87,6 +115,8 @@ mod tests {
             "tokenize",
             "x-amzn=1",
             "authorizationsareus=1",
+            "tokens[]=1",
+            "a=[token]",
         ] {
             assert!(!in_query(query), "{query}");
         }

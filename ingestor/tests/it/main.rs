@@ -3,4 +3,7 @@
 
 mod hostile_urls;
 mod malformed_messages;
+mod notation;
+mod second_opinion;
 mod table;
+mod vectors;

@@ -1,31 +1,10 @@
-//! What the two tables of bad input share: their notation, and the judgement of one payload.
+//! What the two tables of bad input share: the judgement of one payload.
 
 use hint_schema::{Zone, ZoneHost};
 use ingestor::pipeline::Pipeline;
 use ingestor::reason::Reason;
 use ingestor::zones::{ZoneTable, Zones};
 use messagebus::consumer::Record;
-
-/// Writes `«text×n»` out.
-pub(crate) fn expand(text: &str) -> String {
-    let mut parts = text.split(['«', '»']);
-    let mut out = String::new();
-    while let Some(plain) = parts.next() {
-        out.push_str(plain);
-        if let Some((repeated, times)) = parts.next().and_then(|part| part.rsplit_once('×')) {
-            out.push_str(&repeated.repeat(times.parse().unwrap()));
-        }
-    }
-    out
-}
-
-/// The rows of a table: lines that are no comments, cut at tabs.
-pub(crate) fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
-    table
-        .lines()
-        .filter(|line| !line.starts_with("# "))
-        .map(|line| line.split('\t').collect())
-}
 
 /// Zone 7 with these hosts, opted in.
 pub(crate) fn zones(hosts: &[&str]) -> std::sync::Arc<Zones> {
