@@ -45,3 +45,12 @@ SEEDS ?= 25
 .PHONY: faults
 faults: build ## Faults against the whole pipeline, SEEDS=n of them; writes target/faults/report.json
 	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text faults --seeds $(SEEDS) --jobs 3
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: tools ## Fuzzes what comes from outside, FUZZ_SECONDS=n a target
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
+
+.PHONY: fuzz-keep
+fuzz-keep: tools ## Minimises what fuzzing found into fuzz/corpus
+	@scripts/fuzz keep

@@ -7,7 +7,7 @@ use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
-use crate::error::{Action, Failure};
+use crate::error::{Action, Failure, IndexerError};
 use crate::retry_after::retry_after;
 
 /// Bytes of an answer that are read; what follows is left on the connection, which is closed then.
@@ -23,7 +23,8 @@ struct ErrorBody {
 }
 
 /// What to do about an answer that is none of 2xx (IndexNow's table of answers).
-pub(crate) fn action(status: u16, headers: &HeaderMap, now: SystemTime) -> Action {
+#[must_use]
+pub fn action(status: u16, headers: &HeaderMap, now: SystemTime) -> Action {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // A date is compared with the partner's own clock, where it tells: ours may be ahead, and no request may come
     // sooner than asked.
@@ -53,17 +54,24 @@ pub(crate) fn failure(error: &reqwest::Error) -> Failure {
     Failure::Connect
 }
 
-/// The partner's words about a failure: its error code and message, or the beginning of whatever it sent.
+/// The partner's words about a failure.
 pub(crate) async fn detail(response: Response) -> String {
-    let body = read(response).await;
-    match serde_json::from_slice::<ErrorBody>(&body) {
+    words(&read(response).await)
+}
+
+/// What the body of a failure says: its error code and message, or the beginning of whatever it is. At most
+/// 1 KiB.
+#[must_use]
+pub fn words(body: &[u8]) -> String {
+    let words = match serde_json::from_slice::<ErrorBody>(body) {
         Ok(ErrorBody { error_code, message }) => [error_code, message]
             .into_iter()
             .filter(|part| !part.is_empty())
             .collect::<Vec<_>>()
             .join(": "),
-        Err(_) => String::from_utf8_lossy(&body).trim().to_owned(),
-    }
+        Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
+    };
+    IndexerError::clip(words)
 }
 
 async fn read(mut response: Response) -> Vec<u8> {

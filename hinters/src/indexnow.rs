@@ -53,7 +53,7 @@ impl IndexNow {
             urls,
             failure,
             action,
-            detail: IndexerError::clip(detail),
+            detail,
         }
     }
 }
@@ -87,7 +87,7 @@ impl Hinter for IndexNow {
         let response = match request.send().await {
             Ok(response) => response,
             Err(cause) => {
-                let detail = crate::error::chain(&cause);
+                let detail = IndexerError::clip(crate::error::chain(&cause));
                 return Err(error(
                     answer::failure(&cause),
                     Action::Retry { after: None },

@@ -9,13 +9,14 @@ mod key;
 mod registry;
 mod retry_after;
 
+pub use answer::{action, words};
 pub use client::{ClientError, HttpClient};
 pub use error::{Action, Failure, IndexerError};
 pub use hinter::{Accepted, Hinter, Submission};
 pub use indexnow::IndexNow;
 pub use key::{HostKey, KeyError, MasterKey};
 pub use registry::{INDEXNOW, KINDS, Kind, PartnerSetting, PartnerSettingError};
-pub use retry_after::retry_after;
+pub use retry_after::{LONGEST_WAIT, retry_after};
 
 /// For the implementation of [`Hinter`]: the macro that its methods need.
 pub use async_trait::async_trait;
