@@ -2,14 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ipnet::IpNet;
-use tokio::net::TcpListener;
+use messagebus::http;
 use tokio_util::sync::CancellationToken;
 
 use crate::hosts::{Found, HostDirectory, canonical};
@@ -26,16 +25,12 @@ impl KeyServer {
     /// Serves until `shutdown`.
     ///
     /// # Errors
-    /// The address cannot be bound, or the listener failed.
+    /// The address cannot be bound.
     pub(crate) async fn serve(self, address: SocketAddr, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("binding {address} for key files"))?;
-        let app = Router::new().route("/{file}", get(key_file)).with_state(self);
-        axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await
-            .context("serving key files")
+        let listener = http::bind(address, "key files").await?;
+        let routes = Router::new().route("/{file}", get(key_file)).with_state(self);
+        http::serve(listener, routes, shutdown).await;
+        Ok(())
     }
 
     fn answer(&self, peer: IpAddr, headers: &HeaderMap, file: &str) -> Option<String> {

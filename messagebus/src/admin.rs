@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use axum::{
     Router,
     extract::{Request, State},
@@ -12,10 +11,9 @@ use axum::{
     routing::get,
 };
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, token::Token};
+use crate::{health::Health, http, token::Token};
 
 /// What the admin port shows.
 #[derive(Clone)]
@@ -31,34 +29,16 @@ pub struct AdminState {
 /// Serves `/metrics`, `/livez`, `/readyz`, `/startupz` and the routes of `extra` until `shutdown`.
 ///
 /// # Errors
-/// The address cannot be bound, or the listener failed.
+/// The address cannot be bound.
 pub async fn serve(
     address: SocketAddr,
     state: AdminState,
     extra: Router,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("binding {address}"))?;
-    serve_on(listener, state, extra, shutdown).await
-}
-
-/// As [`serve`], on a listener that is bound already: its port may have been chosen by the system.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve_on(
-    listener: TcpListener,
-    state: AdminState,
-    extra: Router,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let stop = async move { shutdown.cancelled().await };
-    axum::serve(listener, router(state, extra))
-        .with_graceful_shutdown(stop)
-        .await
-        .context("serving the admin port")
+    let listener = http::bind(address, "the admin port").await?;
+    http::serve(listener, router(state, extra), shutdown).await;
+    Ok(())
 }
 
 fn router(state: AdminState, extra: Router) -> Router {
@@ -102,5 +82,51 @@ fn probe(result: Result<(), Vec<String>>) -> Response {
     match result {
         Ok(()) => "ok\n".into_response(),
         Err(reasons) => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::header::AUTHORIZATION;
+    use axum::routing::post;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::metrics::{BusMetrics, Registrar};
+
+    async fn ask(token: &Token, method: Method, bearer: Option<&str>) -> StatusCode {
+        let registry = Registry::new();
+        let bus = BusMetrics::register(&Registrar::new(&registry, "test")).unwrap();
+        let state = AdminState {
+            registry,
+            health: Health::new(bus),
+            token: token.clone(),
+        };
+        let extra = Router::new().route("/thing", post(async || "done").get(async || "seen"));
+        let mut request = Request::builder().method(method).uri("/thing");
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        let request = request.body(Body::empty()).unwrap();
+        router(state, extra).oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn looking_is_free_and_every_change_needs_the_token() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret\n").unwrap();
+        let token = Token::new(Some(file.path().to_owned()));
+        assert_eq!(ask(&token, Method::GET, None).await, StatusCode::OK);
+        for (bearer, status) in [
+            (None, StatusCode::UNAUTHORIZED),
+            (Some("guess"), StatusCode::UNAUTHORIZED),
+            (Some("secre"), StatusCode::UNAUTHORIZED),
+            (Some("secret"), StatusCode::OK),
+        ] {
+            assert_eq!(ask(&token, Method::POST, bearer).await, status, "{bearer:?}");
+        }
+        let none = Token::new(None);
+        assert_eq!(ask(&none, Method::POST, Some("")).await, StatusCode::FORBIDDEN);
     }
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod consumer;
 pub mod election;
 pub mod health;
+pub mod http;
 mod ledger;
 pub mod log;
 mod memory;
