@@ -83,7 +83,7 @@ async fn measure(keys: u64, args: &DrainArgs) -> anyhow::Result<Drained> {
         settings: vec![("FLIP_MAX_URLS".to_owned(), u64::MAX.to_string())],
         ..RunSettings::default()
     };
-    let mut run = Run::start(&stack.kafka(PREFIX), &stack.clusters, settings).await?;
+    let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
     let is_open = async |run: &Run| Ok(run.active_generation().await.is_some());
     run.wait_until("a generation is opened", READY_WITHIN, is_open)
         .await?;

@@ -17,9 +17,8 @@ use tempfile::TempDir;
 pub use background::{down, foreground, up};
 pub use broker::Broker;
 pub use redis_cluster::RedisCluster;
+pub use topics::create_topics;
 pub use users::password;
-
-use topics::create_topics;
 
 /// Masters of each Redis cluster.
 const MASTERS: u16 = 3;

@@ -16,7 +16,7 @@ const PARTITIONS: i32 = 6;
 ///
 /// # Errors
 /// The broker does not answer or refuses.
-pub(super) async fn create_topics(kafka: &KafkaArgs) -> anyhow::Result<()> {
+pub async fn create_topics(kafka: &KafkaArgs) -> anyhow::Result<()> {
     let names = kafka.topics();
     let kept = |hours: u64| vec![("retention.ms", (hours * HOUR_MS).to_string())];
     let compacted = || {
