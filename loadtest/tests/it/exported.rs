@@ -85,7 +85,11 @@ fn families(registrar: &Registrar) -> BTreeMap<String, (String, Labels)> {
         let entry: &mut (String, Labels) = families
             .entry(family.name().to_owned())
             .or_insert_with(|| (kind, Labels::new()));
-        for label in family.get_metric().iter().flat_map(|metric| metric.get_label()) {
+        for label in family
+            .get_metric()
+            .iter()
+            .flat_map(prometheus::proto::Metric::get_label)
+        {
             // A version is no closed set.
             if !family.name().ends_with("build_info") {
                 let values = entry.1.entry(label.name().to_owned()).or_default();
