@@ -1,7 +1,6 @@
 //! Records to the log of generations, in order, each until it is acknowledged.
 
 use anyhow::Context;
-use generations::protocol::FlipperEvent;
 use hint_schema::generation_event::GenerationEvent;
 use messagebus::{OutRecord, Producer};
 use tokio::sync::mpsc;
@@ -39,7 +38,6 @@ pub(crate) async fn write_log(
     producer: Producer,
     topic: String,
     mut queue: mpsc::Receiver<LogWrite>,
-    events: mpsc::Sender<FlipperEvent>,
 ) -> anyhow::Result<()> {
     while let Some(write) = queue.recv().await {
         let (key, payload) = (write.key(), write.payload());
@@ -55,14 +53,6 @@ pub(crate) async fn write_log(
             .persist(record)
             .await
             .with_context(|| format!("writing {key} to {topic}"))?;
-        if let LogWrite::Publish(GenerationEvent::Draining(draining)) = write
-            && events
-                .send(FlipperEvent::DrainingAcknowledged(draining.generation))
-                .await
-                .is_err()
-        {
-            return Ok(());
-        }
     }
     Ok(())
 }

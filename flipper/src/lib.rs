@@ -71,7 +71,7 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
         let watch = watch::watch(cluster.clone(), tell.clone(), health.clone(), service.shutdown());
         service.spawn("watch", watch);
     }
-    let writer = control::write_log(producer.clone(), topics.generations(), to_write, tell.clone());
+    let writer = control::write_log(producer.clone(), topics.generations(), to_write);
     service.spawn("log writer", writer);
     let routes = routes::routes(shown, tell.clone());
     let state = AdminState {

@@ -49,7 +49,8 @@ pub enum Judgement {
     Fail(FailedReason),
 }
 
-/// Judges a drained generation. `everyone_sealed`: barrier(g) was passed by seals, not by time.
+/// Judges a drained generation. `everyone_sealed`: barrier(g) was passed by seals, not by
+/// time, and no writer that was silent at the barrier before may have written under g.
 #[must_use]
 pub fn judge(
     history: &GenerationHistory,

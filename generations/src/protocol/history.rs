@@ -225,13 +225,28 @@ impl History {
     /// The writers whose seal of `generation` has not come yet.
     #[must_use]
     pub fn missing_seals(&self, generation: Generation) -> Vec<WriterIncarnation> {
-        let seals = self.generations.get(&generation).map(|entry| &entry.seals);
-        let sealed = |writer: &WriterIncarnation| seals.is_some_and(|seals| seals.contains_key(writer));
         self.roster
             .writers_of(generation)
-            .filter(|writer| !sealed(writer))
+            .filter(|writer| !self.has_sealed(writer, generation))
             .cloned()
             .collect()
+    }
+
+    /// Whether every writer that may have written under `generation` has sealed it. The barrier waits for fewer:
+    /// a writer that was silent at the one before holds no lease any more, but what it wrote is in no seal (I5).
+    #[must_use]
+    pub fn is_sealed_by_all(&self, generation: Generation) -> bool {
+        let mut writers = self
+            .roster
+            .writers_of(generation)
+            .chain(self.roster.silent_before(generation));
+        writers.all(|writer| self.has_sealed(writer, generation))
+    }
+
+    fn has_sealed(&self, writer: &WriterIncarnation, generation: Generation) -> bool {
+        self.generations
+            .get(&generation)
+            .is_some_and(|entry| entry.seals.contains_key(writer))
     }
 
     /// How many writers are waited for.
@@ -310,7 +325,7 @@ impl History {
             keys.extend(opened);
             keys.extend(rest);
         }
-        let retired = self.roster.retired();
+        let retired = self.roster.forgettable(|generation| self.is_judged(generation));
         keys.extend(retired.map(|(writer, incarnation)| format!("writer/{writer}/{incarnation}")));
         keys
     }

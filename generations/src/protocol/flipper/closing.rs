@@ -14,7 +14,7 @@ use crate::protocol::books::{self, DrainReport, Judgement};
 /// How far this flipper is with a closed generation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Closing {
-    /// `Draining` is published and not acknowledged yet.
+    /// `Draining` is published and not read back yet.
     Announced,
     /// The drain runs.
     Draining,
@@ -71,6 +71,15 @@ impl Flipper {
         }
     }
 
+    /// Our own `Draining`, at its place in the log: every other that stands before it is known, so the books
+    /// can tell a shortfall from a drain that somebody else began (I5).
+    pub(super) fn begin_draining(&mut self, generation: Generation, effects: &mut Vec<FlipperEffect>) {
+        if self.closing.get(&generation) == Some(&Closing::Announced) {
+            self.closing.insert(generation, Closing::Draining);
+            effects.push(FlipperEffect::Drain(generation));
+        }
+    }
+
     pub(super) fn drained(
         &mut self,
         generation: Generation,
@@ -83,7 +92,8 @@ impl Flipper {
         let Some(history) = self.history.generation(generation) else {
             return;
         };
-        let everyone_sealed = self.barriers.get(&generation) == Some(&true);
+        let everyone_sealed =
+            self.barriers.get(&generation) == Some(&true) && self.history.is_sealed_by_all(generation);
         match books::judge(history, &report, everyone_sealed, self.settings.books) {
             Judgement::Fail(reason) => self.fail(generation, reason, report, effects),
             Judgement::Settle { audited } => {

@@ -58,8 +58,6 @@ pub enum FlipperEvent {
         /// The wall clock in Unix milliseconds; it decides nothing.
         at_ms: u64,
     },
-    /// Kafka acknowledged our `Draining`.
-    DrainingAcknowledged(Generation),
     /// A complete pass: every slot counts 0.
     Drained {
         /// The generation.

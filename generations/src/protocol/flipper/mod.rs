@@ -47,6 +47,9 @@ pub struct Flipper {
     barriers: BTreeMap<Generation, bool>,
     clusters: [ClusterWatch; 2],
     opening: Option<(Generation, Trigger)>,
+    /// The highest generation whose `Opened` we published. A second one would say something else under the same
+    /// key, and compaction would keep that.
+    published: Option<Generation>,
     closing: BTreeMap<Generation, Closing>,
     replays_published: BTreeSet<Generation>,
     /// Asked for by hand, until the end of their range is known.
@@ -69,6 +72,7 @@ impl Flipper {
             barriers: BTreeMap::new(),
             clusters: [ClusterWatch::default(), ClusterWatch::default()],
             opening: None,
+            published: None,
             closing: BTreeMap::new(),
             replays_published: BTreeSet::new(),
             replays_asked: BTreeSet::new(),
@@ -120,12 +124,6 @@ impl Flipper {
                 at_ms,
             } => {
                 self.publish_opened(generation, nodes, start_offsets, at_ms, &mut effects);
-            }
-            FlipperEvent::DrainingAcknowledged(generation) => {
-                if self.closing.get(&generation) == Some(&Closing::Announced) {
-                    self.closing.insert(generation, Closing::Draining);
-                    effects.push(FlipperEffect::Drain(generation));
-                }
             }
             FlipperEvent::Drained { generation, report } => self.drained(generation, report, &mut effects),
             FlipperEvent::EndOffsets { generation, log } => {
@@ -182,6 +180,9 @@ impl Flipper {
             GenerationEvent::Heartbeat(_) => {
                 self.tombstones_asked.remove(&event.key());
             }
+            GenerationEvent::Draining(draining) if draining.flipper == self.me => {
+                self.begin_draining(draining.generation, effects);
+            }
             GenerationEvent::Sealed(_)
             | GenerationEvent::Draining(_)
             | GenerationEvent::ReplayAsked(_)
@@ -191,12 +192,14 @@ impl Flipper {
 
     fn election(&mut self, elected: bool, effects: &mut Vec<FlipperEffect>) {
         if self.elected && !elected {
-            effects.extend(
-                self.closing
-                    .keys()
-                    .map(|generation| FlipperEffect::StopDrain(*generation)),
-            );
-            self.closing.clear();
+            // A verdict that is on its way stays the only one of this incarnation, whoever is elected next.
+            self.closing.retain(|generation, closing| {
+                let is_judged = matches!(closing, Closing::Judged);
+                if !is_judged {
+                    effects.push(FlipperEffect::StopDrain(*generation));
+                }
+                is_judged
+            });
             self.opening = None;
             self.tombstones_asked.clear();
             self.replays_published.clear();
@@ -222,8 +225,11 @@ impl Flipper {
 
     /// barrier(g): we have read past the first `Opened(g+1)`, and every writer of g sealed it, or the
     /// longest lease for g has lapsed by our own clock (I2).
+    ///
+    /// Not before the log was read to its end: compaction leaves a writer's latest heartbeat, which may stand
+    /// anywhere behind that `Opened`, so the list of writers is complete only there.
     fn pass_barriers(&mut self, now: BootInstant) {
-        let Some(active) = self.history.active() else {
+        let Some(active) = self.history.active().filter(|_| self.caught_up) else {
             return;
         };
         let closed: Vec<Generation> = self.unjudged(active).collect();

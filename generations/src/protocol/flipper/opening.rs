@@ -8,8 +8,8 @@ use crate::protocol::UNREACHABLE_AFTER;
 
 impl Flipper {
     pub(super) fn open_when_due(&mut self, now: BootInstant, effects: &mut Vec<FlipperEffect>) {
-        if self.opening.is_some() {
-            return;
+        if self.opening.is_some() || self.published > self.history.active() {
+            return; // Under way, until it is read back.
         }
         let Some(active) = self.history.active() else {
             self.bootstrap(effects);
@@ -74,9 +74,11 @@ impl Flipper {
         opened_at_ms: u64,
         effects: &mut Vec<FlipperEffect>,
     ) {
-        if self.opening.is_none_or(|(opening, _)| opening != generation) {
+        let is_asked_for = self.opening.is_some_and(|(opening, _)| opening == generation);
+        if !is_asked_for || self.published >= Some(generation) {
             return;
         }
+        self.published = Some(generation);
         effects.push(FlipperEffect::Publish(GenerationEvent::Opened(Opened {
             generation,
             flipper: self.me,

@@ -540,7 +540,6 @@ impl World {
                     self.barrier_at
                         .entry(draining.generation)
                         .or_insert(self.sequence);
-                    self.tell_flipper(index, FlipperEvent::DrainingAcknowledged(draining.generation));
                 }
             }
             FlipperEffect::Drain(generation) => {
