@@ -14,7 +14,6 @@ mod pressure;
 pub mod reason;
 pub mod recent;
 mod rejected;
-mod replays;
 mod resend;
 mod routes;
 pub mod steps;

@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod flipper;
 pub mod history;
 pub mod lease;
+pub mod replays;
 mod roster;
 pub mod writer;
 
@@ -23,6 +24,7 @@ pub use books::{BooksPolicy, DrainReport};
 pub use coverage::Coverage;
 pub use flipper::{ClusterView, Flipper, FlipperEffect, FlipperEvent, FlipperSettings, Trigger};
 pub use history::History;
+pub use replays::Replays;
 pub use writer::{BatchTag, Writer, WriterEffect, WriterEvent};
 
 /// How long a lease lasts from the moment its heartbeat was sent: T of the protocol.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use generations::protocol::{BatchTag, Writer, WriterEffect, WriterEvent};
+use generations::protocol::{BatchTag, Replays, Writer, WriterEffect, WriterEvent};
 use generations::{Block, ChunkAnswer, ClusterName, RedisWriter};
 use hint_schema::generation_event::{Generation, GenerationEvent};
 use messagebus::metrics::{BusMetrics, ConsumerError, GroupMetrics};
@@ -29,7 +29,6 @@ use crate::pipeline::Pipeline;
 use crate::reason::Reason;
 use crate::recent::RecentFilter;
 use crate::rejected::{Acknowledged, RejectedBatch};
-use crate::replays::Replays;
 use crate::resend::Resend;
 use crate::stops::Stops;
 use crate::zones::Zones;

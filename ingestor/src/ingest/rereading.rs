@@ -1,13 +1,13 @@
 //! Reading a failed generation's input again, beside live work: one range at a time, in small batches.
 
 use generations::protocol::WriterEvent;
+use generations::protocol::replays::Missing;
 use hint_schema::generation_event::OffsetInterval;
 use messagebus::RecordBatch;
 use messagebus::consumer::{Range, RangeReader, read_range};
 use tokio::sync::mpsc;
 
 use super::{IngestLoop, OpenBatch};
-use crate::replays::Missing;
 
 /// A range under way.
 pub(super) struct Rereading {

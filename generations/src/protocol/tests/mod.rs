@@ -1,8 +1,6 @@
-//! The two state machines against each other, in a world that loses, delays and repeats things at random.
+//! The rules of both machines, one by one. All of them at once are explored by the crate `flip-model`.
 
 mod books_agree;
 mod flipper_rules;
-mod properties;
 mod retirement;
-mod world;
 mod writer_rules;

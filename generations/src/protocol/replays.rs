@@ -1,17 +1,18 @@
-//! What has to be read again, and who reads it: the fold of the log, and this process's own progress. Pure.
+//! What a writer has to read again of failed generations: the fold of the log, and its own progress.
 
-use generations::protocol::{Coverage, History};
 use hint_schema::generation_event::{Generation, GenerationEvent, OffsetInterval};
 
+use super::{Coverage, History};
+
 /// The replays that are open, as this process sees them.
-#[derive(Debug, Default)]
-pub(crate) struct Replays {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Replays {
     history: History,
     /// Read again by this process, into generations without a verdict: the seal that says so may not be read yet.
     own: Vec<Progress>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Progress {
     failed: Generation,
     into: Generation,
@@ -20,26 +21,28 @@ struct Progress {
 
 /// A part of a failed generation's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Missing {
-    pub(crate) failed: Generation,
-    pub(crate) interval: OffsetInterval,
+pub struct Missing {
+    /// The generation that failed.
+    pub failed: Generation,
+    /// One partition's offsets, start included, end not.
+    pub interval: OffsetInterval,
 }
 
 impl Replays {
     /// Takes the next record of the log.
-    pub(crate) fn read(&mut self, event: &GenerationEvent) {
+    pub fn read(&mut self, event: &GenerationEvent) {
         self.history.apply(event);
         let history = &self.history;
         self.own.retain(|progress| !history.is_judged(progress.into));
     }
 
     /// Takes a tombstone of the log.
-    pub(crate) fn tombstone(&mut self, key: &str) {
+    pub fn tombstone(&mut self, key: &str) {
         self.history.tombstone(key);
     }
 
     /// Notes that a batch's every record was answered under `into`.
-    pub(crate) fn done(&mut self, failed: Generation, into: Generation, intervals: Vec<OffsetInterval>) {
+    pub fn done(&mut self, failed: Generation, into: Generation, intervals: Vec<OffsetInterval>) {
         self.own.push(Progress {
             failed,
             into,
@@ -49,7 +52,8 @@ impl Replays {
 
     /// The first part that nobody has read again, in the partitions that this process holds. A part that was read
     /// into a generation that fails is missing again.
-    pub(crate) fn next(&self, held: &[i32]) -> Option<Missing> {
+    #[must_use]
+    pub fn next(&self, held: &[i32]) -> Option<Missing> {
         self.history.open_replays().find_map(|(failed, range)| {
             let mut read: Coverage = self.history.read_again(failed);
             let own = self.own.iter().filter(|progress| progress.failed == failed);
@@ -64,7 +68,8 @@ impl Replays {
     }
 
     /// Whether a failed generation is still to be read again.
-    pub(crate) fn is_open(&self, failed: Generation) -> bool {
+    #[must_use]
+    pub fn is_open(&self, failed: Generation) -> bool {
         self.history.open_replays().any(|(open, _)| open == failed)
     }
 }
