@@ -9,6 +9,7 @@ pub mod partners;
 mod ports;
 mod process;
 pub mod produce;
+pub mod proxy;
 pub mod read_topic;
 pub mod run;
 pub mod scrape;
