@@ -10,7 +10,12 @@ use crate::args::{LogArgs, LogFormat};
 /// The filter does not parse, or the process has a logger already.
 pub fn init(args: &LogArgs) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.rust_log)?;
-    let logger = fmt().with_env_filter(filter).with_target(true);
+    // A line that cannot be written, as where the disk is full, is lost and nothing else: reporting it on standard
+    // error panics where that goes to the same disk.
+    let logger = fmt()
+        .with_env_filter(filter)
+        .with_target(true)
+        .log_internal_errors(false);
     match args.log_format {
         LogFormat::Json => logger.json().flatten_event(true).try_init(),
         LogFormat::Text => logger.try_init(),

@@ -5,6 +5,7 @@ mod catching_up;
 mod doors;
 mod exported;
 mod faults;
+mod full_disk;
 mod memory;
 mod pipeline;
 mod settings;
