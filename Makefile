@@ -18,9 +18,15 @@ build: tools ## Builds every program
 demo: build ## Runs the whole pipeline for a minute and shows its books
 	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo
 
+# Several runs at once: each of them mostly waits, for leases, elections and clusters that are given up.
+FAULTS = RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text faults --jobs $(JOBS)
+JOBS ?= 4
+
+# The 25 seeds: the last seven faults alone, then a round of pairs that meets every fault.
 .PHONY: test
 test: build ## Runs every test, with real Kafka and real Redis
 	$(CARGO) test --workspace --no-fail-fast
+	@$(FAULTS) --seed 30 --seeds 25
 
 # The checks of k8s/ are Python; their tools are fetched with Go.
 PYTHON := /usr/lib/python3/dist-packages
@@ -44,7 +50,7 @@ foreign: build ## Runs the demo with a million records made by pycapnp
 SEEDS ?= 25
 .PHONY: faults
 faults: build ## Faults against the whole pipeline, SEEDS=n of them; writes target/faults/report.json
-	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text faults --seeds $(SEEDS) --jobs 3
+	@$(FAULTS) --seeds $(SEEDS)
 
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
@@ -54,3 +60,11 @@ fuzz: tools ## Fuzzes what comes from outside, FUZZ_SECONDS=n a target
 .PHONY: fuzz-keep
 fuzz-keep: tools ## Minimises what fuzzing found into fuzz/corpus
 	@scripts/fuzz keep
+
+.PHONY: soak
+soak: build ## An hour of traffic with a fault every 30 s, and its books
+	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text soak
+
+.PHONY: flips
+flips: build ## 1,000 flips at a 1 s interval under traffic
+	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text flips

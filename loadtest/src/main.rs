@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use loadtest::audit::{AuditArgs, Living, Report, audit};
 use loadtest::demo::{DemoArgs, demo};
 use loadtest::drain::{DrainArgs, drain};
-use loadtest::faults::{FaultsArgs, faults};
+use loadtest::faults::{FaultsArgs, FlipsArgs, SoakArgs, faults, flips, soak};
 use loadtest::partners::{Misbehaviour, Partners};
 use loadtest::produce::{ProduceArgs, produce};
 use loadtest::stack;
@@ -59,6 +59,10 @@ enum Command {
     Drain(DrainArgs),
     /// Faults against the whole pipeline, seeded; ends with status 1 when anything is lost or invented
     Faults(FaultsArgs),
+    /// One stack under traffic for long and a random fault every so often; ends with its books
+    Soak(SoakArgs),
+    /// Many flips under traffic: what is lost, and how long writers pause
+    Flips(FlipsArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,6 +129,16 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Drain(args) => say(&drain(&args).await?.to_string()),
         Command::Faults(args) => {
             let report = faults(args).await?;
+            say(&report.to_string());
+            return Ok(exit(report.is_good()));
+        }
+        Command::Soak(args) => {
+            let report = soak(args).await;
+            say(&report.to_string());
+            return Ok(exit(report.is_good()));
+        }
+        Command::Flips(args) => {
+            let report = flips(args).await?;
             say(&report.to_string());
             return Ok(exit(report.is_good()));
         }

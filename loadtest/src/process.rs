@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,11 +36,12 @@ impl Process {
         // The kernel's parent-death signal: no child outlives a parent that crashed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-        set_up(&mut command)
+        command
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .kill_on_drop(true);
+        set_up(&mut command);
         let child = command
             .spawn()
             .with_context(|| format!("starting {name} ({})", program.display()))?;
@@ -63,16 +63,21 @@ impl Process {
             .with_context(|| format!("killing {}", self.name))
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks it to end.
     ///
     /// # Errors
-    /// It has ended before, or does not end within `deadline`.
-    pub(crate) async fn terminate(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
-        let ended = tokio::time::timeout(deadline, self.child.wait()).await;
-        let ended =
-            ended.with_context(|| format!("{} does not end; see {}", self.name, self.log.display()))?;
-        ended.with_context(|| format!("waiting for {}", self.name))
+    /// It has ended before.
+    pub(crate) fn ask_to_end(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// How it ended, nothing where it runs.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub(crate) fn status(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait();
+        status.with_context(|| format!("looking at {}", self.name))
     }
 
     /// Stops it in its tracks, or lets it go on.
@@ -99,11 +104,7 @@ impl Process {
     /// # Errors
     /// It has ended; says how, and how its log ends.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
-        match self
-            .child
-            .try_wait()
-            .with_context(|| format!("looking at {}", self.name))?
-        {
+        match self.status()? {
             None => Ok(()),
             Some(status) => anyhow::bail!(
                 "{} has ended with {status}; its log ends:\n{}",

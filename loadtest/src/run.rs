@@ -1,19 +1,22 @@
 //! The whole pipeline as real processes: services, partners, and the questions a run is asked.
 
+mod flipper;
+
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use messagebus::{KafkaArgs, offsets};
-use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::audit::{AuditArgs, Living, Report, audit};
 use crate::partners::{Misbehaviour, Partners};
 use crate::ports;
+use crate::proxy::{Proxy, Weather, Whose};
 use crate::scrape::Scrape;
-use crate::service::{Kind, Service};
+use crate::service::{Kind, Service, impatient};
 use crate::stack::RedisCluster;
 use crate::stack::users::{AUDITOR, Passwords};
 
@@ -36,6 +39,8 @@ pub struct RunSettings {
     pub partners: Vec<(String, Misbehaviour)>,
     /// Further settings of every service.
     pub settings: Vec<(String, String)>,
+    /// A proxy stands before each partner.
+    pub has_proxied_partners: bool,
 }
 
 impl Default for RunSettings {
@@ -48,6 +53,7 @@ impl Default for RunSettings {
             flip_interval: Duration::from_secs(2),
             partners: vec![partner("north"), partner("south")],
             settings: Vec::new(),
+            has_proxied_partners: false,
         }
     }
 }
@@ -64,24 +70,11 @@ pub struct Run {
     /// The first dispatcher's key-file server.
     pub keys: SocketAddr,
     partner_names: Vec<String>,
+    partner_proxies: HashMap<String, Proxy>,
     killed: Vec<String>,
     passwords: Passwords,
     dir: TempDir,
     client: reqwest::Client,
-}
-
-/// `GET /generations`, as far as a run asks.
-#[derive(Debug, Deserialize)]
-struct FlipperStatus {
-    elected: bool,
-    active: Option<u64>,
-    generations: Vec<GenerationStatus>,
-}
-
-#[derive(Debug, Deserialize)]
-struct GenerationStatus {
-    state: String,
-    replay_open: bool,
 }
 
 impl Run {
@@ -101,6 +94,12 @@ impl Run {
         let keys = ports::free()?;
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let partners = Partners::start(&settings.partners, dir.path(), &keys.to_string(), listen).await?;
+        let mut partner_proxies = HashMap::new();
+        if settings.has_proxied_partners {
+            for (name, _) in &settings.partners {
+                partner_proxies.insert(name.clone(), Proxy::start(partners.address()).await?);
+            }
+        }
         let passwords = Passwords::write(dir.path())?;
         let common = [
             ("KAFKA_BROKERS".to_owned(), kafka.kafka_brokers.clone()),
@@ -118,7 +117,14 @@ impl Run {
         let interval = humantime::format_duration(settings.flip_interval).to_string();
         let flipper = [("FLIP_INTERVAL".to_owned(), interval)];
         let dispatcher = [
-            ("PARTNERS".to_owned(), partners.setting()),
+            (
+                "PARTNERS".to_owned(),
+                partners.setting_by(|name| {
+                    partner_proxies
+                        .get(name)
+                        .map_or(partners.address(), Proxy::address)
+                }),
+            ),
             ("ALLOW_HTTP_PARTNERS".to_owned(), "true".to_owned()),
             (
                 "INDEXNOW_MASTER_KEY_FILE".to_owned(),
@@ -156,6 +162,7 @@ impl Run {
             partners,
             keys,
             partner_names: settings.partners.into_iter().map(|(name, _)| name).collect(),
+            partner_proxies,
             killed: Vec::new(),
             passwords,
             dir,
@@ -173,6 +180,13 @@ impl Run {
     #[must_use]
     pub fn partner_names(&self) -> &[String] {
         &self.partner_names
+    }
+
+    /// Changes the weather before a partner; nothing happens where no proxy stands there.
+    pub fn set_partner_weather(&self, partner: &str, weather: Weather) {
+        if let Some(proxy) = self.partner_proxies.get(partner) {
+            proxy.set(weather, Whose::All);
+        }
     }
 
     /// The services of one kind.
@@ -197,6 +211,12 @@ impl Run {
         self.service(name)?.kill().await?;
         self.killed.push(name.to_owned());
         Ok(())
+    }
+
+    /// How often the services' logs say something.
+    #[must_use]
+    pub fn logged(&self, text: &str) -> usize {
+        self.services.iter().map(|service| service.logged(text)).sum()
     }
 
     /// Leaves every process's own counters out of the books: some were started again.
@@ -376,72 +396,6 @@ impl Run {
         Ok(ends.iter().map(|(_, end)| end).sum::<i64>() - done)
     }
 
-    async fn is_drained(&self) -> bool {
-        let status = self.flipper_status().await;
-        status.is_some_and(|(_, status)| {
-            let generations = &status.generations;
-            generations
-                .iter()
-                .all(|generation| generation.state != "closed" && !generation.replay_open)
-        })
-    }
-
-    /// The name of the flipper that works.
-    pub async fn elected_flipper(&self) -> Option<String> {
-        self.flipper_status().await.map(|(name, _)| name)
-    }
-
-    /// The generation that is written to, as the flipper that works sees it.
-    pub async fn active_generation(&self) -> Option<u64> {
-        self.flipper_status().await?.1.active
-    }
-
-    async fn flipper_status(&self) -> Option<(String, FlipperStatus)> {
-        for flipper in self.of(Kind::Flipper) {
-            let url = format!("http://{}/generations", flipper.admin);
-            let Ok(answer) = self.client.get(&url).send().await else {
-                continue;
-            };
-            let Ok(status) = answer.json::<FlipperStatus>().await else {
-                continue;
-            };
-            if status.elected {
-                return Some((flipper.name().to_owned(), status));
-            }
-        }
-        None
-    }
-
-    /// Asks the flipper that works to open the next generation now.
-    ///
-    /// # Errors
-    /// None works.
-    pub async fn flip(&self) -> anyhow::Result<()> {
-        self.ask_flipper("flip").await
-    }
-
-    /// Asks the flipper that works to read a generation's input again.
-    ///
-    /// # Errors
-    /// None works, or the generation has no verdict.
-    pub async fn replay(&self, generation: u64) -> anyhow::Result<()> {
-        self.ask_flipper(&format!("generations/{generation}/replay"))
-            .await
-    }
-
-    async fn ask_flipper(&self, what: &str) -> anyhow::Result<()> {
-        let mut answers = Vec::new();
-        for flipper in self.of(Kind::Flipper) {
-            let request = self.client.post(format!("http://{}/{what}", flipper.admin));
-            match request.bearer_auth(ADMIN_TOKEN).send().await {
-                Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => answers.push(answer.text().await.unwrap_or_default()),
-                Err(error) => answers.push(error.to_string()),
-            }
-        }
-        anyhow::bail!("no flipper does POST /{what}: {answers:?}")
-    }
-
     /// The books.
     ///
     /// # Errors
@@ -487,12 +441,6 @@ impl Run {
         self.dir.disable_cleanup(true);
         self.dir.path().to_owned()
     }
-}
-
-/// A service that is stopped in its tracks must not stop whoever asks it.
-fn impatient() -> anyhow::Result<reqwest::Client> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(2));
-    client.build().context("making an HTTP client")
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<String> {

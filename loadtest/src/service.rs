@@ -1,7 +1,9 @@
 //! The three services as real processes, as a deployment runs them.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -13,6 +15,8 @@ use crate::scrape::Scrape;
 /// A service has so long to become ready, and to end when asked.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const END_WITHIN: Duration = Duration::from_secs(60);
+
+const CLOCK_SHIFT: &str = include_str!("../clock/shift.c");
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,20 @@ pub struct Service {
     client: reqwest::Client,
 }
 
+/// What a service finds around it, beside its settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Surroundings {
+    /// Nothing special.
+    #[default]
+    Usual,
+    /// The disk of its log is full: whatever it writes to standard output and error fails with `ENOSPC`.
+    DiskFull,
+    /// Its wall clock is an hour fast.
+    ClockFast,
+    /// Its wall clock is an hour slow.
+    ClockSlow,
+}
+
 /// A process's resident memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -48,6 +66,12 @@ pub struct Memory {
     pub resident: u64,
     /// At most since its start.
     pub peak: u64,
+}
+
+/// A service that is stopped in its tracks must not stop whoever asks it.
+pub(crate) fn impatient() -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(4));
+    client.build().context("making an HTTP client")
 }
 
 impl Kind {
@@ -79,7 +103,7 @@ impl Service {
         let mut settings: Vec<(String, String)> = settings.into_iter().collect();
         settings.push(("ADMIN_ADDR".to_owned(), admin.to_string()));
         settings.push(("LOG_FORMAT".to_owned(), "text".to_owned()));
-        let process = launch(name, &program, &log, &settings)?;
+        let process = launch(name, &program, &log, &settings, Surroundings::Usual)?;
         Ok(Self {
             name: name.to_owned(),
             kind,
@@ -89,7 +113,7 @@ impl Service {
             log,
             process,
             is_down: false,
-            client: reqwest::Client::new(),
+            client: impatient()?,
         })
     }
 
@@ -129,6 +153,23 @@ impl Service {
         }
     }
 
+    /// Whether it does not ask to be restarted, as its liveness probe is asked.
+    pub async fn is_live(&self) -> bool {
+        let answer = self
+            .client
+            .get(format!("http://{}/livez", self.admin))
+            .send()
+            .await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// How often its log says something.
+    #[must_use]
+    pub fn logged(&self, text: &str) -> usize {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).matches(text).count()
+    }
+
     /// Its metrics.
     ///
     /// # Errors
@@ -149,30 +190,52 @@ impl Service {
             .is_ok_and(|scrape| scrape.sum(sign, &[]) > 0.0)
     }
 
-    /// Kills it, as kill -9 does.
+    /// Its number, nothing where it does not run.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Kills it, as kill -9 does. Does nothing where it was killed.
     ///
     /// # Errors
-    /// It has ended before.
+    /// It has ended by itself before.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
+        if self.is_down {
+            return Ok(());
+        }
         self.is_down = true;
         self.process.kill().await
     }
 
-    /// Stops it in its tracks, or lets it go on.
+    /// Stops it in its tracks, or lets it go on. Does nothing where it was killed.
     ///
     /// # Errors
-    /// It has ended before.
+    /// It has ended by itself before.
     pub fn freeze(&self, frozen: bool) -> anyhow::Result<()> {
+        if self.is_down {
+            return Ok(());
+        }
         self.process.freeze(frozen)
     }
 
-    /// Starts it again with the same settings, after it was killed or has ended.
+    /// Starts it again with the same settings, after it was killed or has ended. Does nothing where it runs.
     ///
     /// # Errors
     /// It cannot be started.
     pub fn restart(&mut self) -> anyhow::Result<()> {
-        self.process = launch(&self.name, &self.program, &self.log, &self.settings)?;
-        self.is_down = false;
+        self.restart_in(Surroundings::Usual)
+    }
+
+    /// The same, with other surroundings until it is started again.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn restart_in(&mut self, surroundings: Surroundings) -> anyhow::Result<()> {
+        if self.is_down {
+            self.process = launch(&self.name, &self.program, &self.log, &self.settings, surroundings)?;
+            self.is_down = false;
+        }
         Ok(())
     }
 
@@ -181,13 +244,53 @@ impl Service {
     /// # Errors
     /// It does not end in time, or with another status than 0.
     pub async fn terminate(&mut self) -> anyhow::Result<()> {
-        if self.is_down {
-            return Ok(());
-        }
-        let status = self.process.terminate(END_WITHIN).await?;
+        self.ask_to_end()?;
+        let deadline = Instant::now() + END_WITHIN;
+        let status = loop {
+            if let Some(status) = self.ended()? {
+                break status;
+            }
+            let log = self.log.display();
+            anyhow::ensure!(Instant::now() < deadline, "{} does not end; see {log}", self.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let log = self.log.display();
         anyhow::ensure!(status.success(), "{} ended with {status}; see {log}", self.name);
         Ok(())
+    }
+
+    /// Asks it to end. Does nothing where it was killed.
+    ///
+    /// # Errors
+    /// It has ended by itself before.
+    pub fn ask_to_end(&self) -> anyhow::Result<()> {
+        if self.is_down {
+            return Ok(());
+        }
+        self.process.ask_to_end()
+    }
+
+    /// How it ended after it was asked; nothing while it runs. A killed one has ended as it was asked to.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        if self.is_down {
+            return Ok(Some(ExitStatus::default()));
+        }
+        let status = self.process.status()?;
+        self.is_down = status.is_some();
+        Ok(status)
+    }
+
+    /// Starts it again where it has ended by itself, as a deployment does; says how it had ended.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn revive(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let ended = if self.is_down { None } else { self.ended()? };
+        self.restart()?;
+        Ok(ended)
     }
 
     /// Checks that it still runs, unless it was killed.
@@ -221,16 +324,60 @@ impl Service {
     }
 }
 
-fn launch(name: &str, program: &Path, log: &Path, settings: &[(String, String)]) -> anyhow::Result<Process> {
+fn launch(
+    name: &str,
+    program: &Path,
+    log: &Path,
+    settings: &[(String, String)],
+    surroundings: Surroundings,
+) -> anyhow::Result<Process> {
+    let settings = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let clock = match surroundings {
+        Surroundings::Usual | Surroundings::DiskFull => None,
+        Surroundings::ClockFast => Some(("3600", clock_shift(log)?)),
+        Surroundings::ClockSlow => Some(("-3600", clock_shift(log)?)),
+    };
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .context("opening /dev/full")?;
+    let errors = full.try_clone().context("sharing /dev/full")?;
     Process::start(name, program, log, |command| {
-        let settings = settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
         command
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| is_inherited(name)))
-            .envs(settings)
+            .envs(settings);
+        if let Some((seconds, library)) = clock {
+            command
+                .env("LD_PRELOAD", library)
+                .env("CLOCK_SHIFT_SECONDS", seconds);
+        }
+        if surroundings == Surroundings::DiskFull {
+            command.env("RUST_LOG", "debug").stdout(full).stderr(errors);
+        }
+        command
     })
+}
+
+/// Compiles what moves a wall clock, beside the log of the service that it is for.
+fn clock_shift(log: &Path) -> anyhow::Result<PathBuf> {
+    let (source, library) = (log.with_extension("clock.c"), log.with_extension("clock.so"));
+    std::fs::write(&source, CLOCK_SHIFT).with_context(|| format!("writing {}", source.display()))?;
+    let mut compiler = std::process::Command::new("cc");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source]);
+    let status = compiler
+        .status()
+        .context("running cc: install it with `apt-get install gcc`")?;
+    anyhow::ensure!(
+        status.success(),
+        "cc ended with {status}, compiling {}",
+        source.display()
+    );
+    Ok(library)
 }
 
 /// A service sees only the settings that it is given.

@@ -6,8 +6,8 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 
-use super::fault::Plan;
-use crate::audit::Report;
+use super::attempt::Outcome;
+use super::plan::Plan;
 
 /// One seed.
 #[derive(Clone, Debug, Serialize)]
@@ -26,8 +26,15 @@ pub struct Row {
     pub invented: u64,
     /// URLs that a lane delivered again.
     pub repeats: u64,
+    /// Generations that failed and were read again.
+    pub failed_generations: u64,
+    /// What shows that the faults struck, where that is worth a word.
+    pub evidence: Vec<String>,
     /// Why the run itself failed, if it did.
     pub error: Option<String>,
+    /// The arguments that repeat it.
+    #[serde(skip)]
+    pub again: String,
 }
 
 /// Every seed.
@@ -38,29 +45,39 @@ pub struct FaultReport {
 }
 
 impl Row {
-    pub(super) fn of(plan: &Plan, report: &Report) -> Self {
+    pub(super) fn of(plan: &Plan, outcome: Outcome) -> Self {
+        let again = format!("faults --seed {}", plan.seed);
+        Self::new(plan.seed, plan.label(), again, outcome)
+    }
+
+    pub(super) fn new(seed: u64, faults: String, again: String, outcome: Outcome) -> Self {
+        let report = outcome.report.unwrap_or_default();
         Self {
-            seed: plan.seed,
-            faults: plan.label(),
+            seed,
+            faults,
             accepted: report.accepted_urls,
             delivered: 2 * report.accepted_urls - report.lost,
             lost: report.lost,
             invented: report.invented,
             repeats: report.repeats,
-            error: None,
+            failed_generations: report.generations.failed,
+            evidence: outcome.evidence,
+            error: outcome.error,
+            again,
         }
     }
 
-    pub(super) fn failed(plan: &Plan, error: &anyhow::Error) -> Self {
-        Self {
-            seed: plan.seed,
-            faults: plan.label(),
-            accepted: 0,
-            delivered: 0,
-            lost: 0,
-            invented: 0,
-            repeats: 0,
-            error: Some(format!("{error:#}")),
+    /// How it went, in a line.
+    pub(super) fn verdict(&self) -> String {
+        let evidence = self.evidence.join("; ");
+        let counted = format!(
+            "{} URLs, lost {} invented {}",
+            self.accepted, self.lost, self.invented
+        );
+        let Self { seed, faults, .. } = self;
+        match &self.error {
+            None => format!("seed {seed}: {faults}: {counted} {evidence}"),
+            Some(error) => format!("seed {seed}: {faults}: FAILED, {counted}: {error} {evidence}"),
         }
     }
 
@@ -75,45 +92,47 @@ impl FaultReport {
     pub fn is_good(&self) -> bool {
         self.rows.iter().all(Row::is_good)
     }
-
-    /// How far it is, and how the last seed went.
-    pub(super) fn progress(&self, seeds: u64) -> String {
-        let done = self.rows.len();
-        let Some(row) = self.rows.last() else {
-            return String::new();
-        };
-        let verdict = match &row.error {
-            None if row.is_good() => format!("{} URLs, lost 0 invented 0", row.accepted),
-            None => format!("lost {} invented {}", row.lost, row.invented),
-            Some(error) => error.clone(),
-        };
-        format!("[{done}/{seeds}] seed {}: {}: {verdict}", row.seed, row.faults)
-    }
 }
 
 impl fmt::Display for FaultReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_preset(UTF8_FULL_CONDENSED);
-        table.set_header(["seed", "faults", "accepted", "lost", "invented", "repeats", ""]);
+        table.set_header([
+            "seed", "faults", "accepted", "lost", "invented", "repeats", "failed", "evidence",
+        ]);
         for row in &self.rows {
-            let [seed, accepted, lost, invented, repeats] =
-                [row.seed, row.accepted, row.lost, row.invented, row.repeats]
-                    .map(|number| number.to_string());
-            let verdict = if row.is_good() { "" } else { "FAILED" };
+            let numbers = [
+                row.accepted,
+                row.lost,
+                row.invented,
+                row.repeats,
+                row.failed_generations,
+            ];
+            let [accepted, lost, invented, repeats, failed] = numbers.map(|number| number.to_string());
+            let evidence = match row.is_good() {
+                true => row.evidence.join("; "),
+                false => "FAILED".to_owned(),
+            };
+            let seed = row.seed.to_string();
             table.add_row([
-                &*seed,
-                &row.faults,
-                &accepted,
-                &lost,
-                &invented,
-                &repeats,
-                verdict,
+                seed,
+                row.faults.clone(),
+                accepted,
+                lost,
+                invented,
+                repeats,
+                failed,
+                evidence,
             ]);
         }
         write!(f, "{table}")?;
         for row in self.rows.iter().filter(|row| !row.is_good()) {
-            write!(f, "\nagain: loadtest faults --seed {} --seeds 1", row.seed)?;
+            write!(
+                f,
+                "\nrepeat it with: cargo run --package loadtest -- {}",
+                row.again
+            )?;
         }
         Ok(())
     }

@@ -30,9 +30,12 @@ use log::PartnerLog;
 /// INDEXNOW.md knows no limit on bytes; ours is 5 MiB.
 const BODY_BYTES: usize = 5 << 20;
 
-/// How often a partner answers a request with another status than 200.
+/// How often a partner answers a request with another status than 200, and how long its answers are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Misbehaviour(Vec<(u16, f64)>);
+pub struct Misbehaviour {
+    answers: Vec<(u16, f64)>,
+    body_bytes: usize,
+}
 
 /// Counted answers and breaches of the protocol of one partner.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +87,11 @@ impl FromStr for Misbehaviour {
             }
         };
         let parts = text.split(',').filter(|part| !part.is_empty());
-        parts.map(part).collect::<Result<_, _>>().map(Self)
+        let answers = parts.map(part).collect::<Result<_, _>>()?;
+        Ok(Self {
+            answers,
+            body_bytes: 0,
+        })
     }
 }
 
@@ -92,12 +99,24 @@ impl Misbehaviour {
     /// Answers every request with this status.
     #[must_use]
     pub fn always(status: u16) -> Self {
-        Self(vec![(status, 1.0)])
+        Self {
+            answers: vec![(status, 1.0)],
+            body_bytes: 0,
+        }
+    }
+
+    /// Answers as it should, with a body of so many bytes.
+    #[must_use]
+    pub fn talking(body_bytes: usize) -> Self {
+        Self {
+            answers: Vec::new(),
+            body_bytes,
+        }
     }
 
     fn pick(&self) -> Option<u16> {
         let mut left: f64 = rand::rng().random();
-        self.0.iter().find_map(|(status, share)| {
+        self.answers.iter().find_map(|(status, share)| {
             left -= share;
             (left < 0.0).then_some(*status)
         })
@@ -154,10 +173,22 @@ impl Partners {
     /// The setting `PARTNERS` that leads the dispatcher here.
     #[must_use]
     pub fn setting(&self) -> String {
+        self.setting_by(|_| self.address)
+    }
+
+    /// The same, by way of another address for each.
+    #[must_use]
+    pub fn setting_by(&self, way: impl Fn(&str) -> SocketAddr) -> String {
         let mut names: Vec<_> = self.shared.partners.keys().collect();
         names.sort();
-        let endpoint = |name: &String| format!("{name}=http://{}/{name}/indexnow", self.address);
+        let endpoint = |name: &String| format!("{name}=http://{}/{name}/indexnow", way(name));
         names.into_iter().map(endpoint).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where they listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// How a partner stands; nothing for a name that is none.
@@ -197,7 +228,10 @@ async fn indexnow(
     let Some(partner) = shared.partners.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let picked = partner.misbehaviour.lock().pick();
+    let (picked, body_bytes) = {
+        let misbehaviour = partner.misbehaviour.lock();
+        (misbehaviour.pick(), misbehaviour.body_bytes)
+    };
     let status = match picked {
         Some(status) => status,
         None => partner.judge(&shared.key_files, &headers, &body).await,
@@ -207,7 +241,7 @@ async fn indexnow(
     if status == StatusCode::TOO_MANY_REQUESTS {
         return (status, [("retry-after", "1")]).into_response();
     }
-    status.into_response()
+    (status, vec![b' '; body_bytes]).into_response()
 }
 
 impl Partner {

@@ -104,7 +104,13 @@ impl Connection {
     }
 
     /// Passes bytes on as the weather allows; it may change while they wait.
-    async fn pass(&mut self, way: Way, came: Instant, bytes: &[u8], to: &mut WriteHalf<'_>) -> io::Result<()> {
+    async fn pass(
+        &mut self,
+        way: Way,
+        came: Instant,
+        bytes: &[u8],
+        to: &mut WriteHalf<'_>,
+    ) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let most = match (self.now(), way) {

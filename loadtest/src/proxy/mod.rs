@@ -76,7 +76,10 @@ impl Proxy {
         };
         let (sky, seen) = watch::channel(fair);
         let stop = CancellationToken::new();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(serve(listener, to, seen, stop.clone())));
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(serve(listener, to, seen, stop.clone())),
+        );
         Ok(Self {
             address,
             sky,
@@ -101,7 +104,10 @@ async fn serve(listener: TcpListener, to: SocketAddr, sky: watch::Receiver<Sky>,
         match listener.accept().await {
             Ok((client, from)) => {
                 let connection = Connection::new(from.port(), sky.clone());
-                tokio::spawn(stop.clone().run_until_cancelled_owned(connection.carry(client, to)));
+                tokio::spawn(
+                    stop.clone()
+                        .run_until_cancelled_owned(connection.carry(client, to)),
+                );
             }
             // Out of descriptors, most likely: they come back as connections end.
             Err(error) => {

@@ -54,7 +54,10 @@ async fn a_silent_connection_delivers_when_the_weather_changes() {
         _ = stream.read_exact(&mut answer) => panic!("it is not silent"),
         () = tokio::task::yield_now() => proxy.set(Weather::Fair, Whose::All),
     }
-    tokio::time::timeout(LONG, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    tokio::time::timeout(LONG, stream.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(&answer, b"later");
 }
 

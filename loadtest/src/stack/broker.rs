@@ -14,6 +14,7 @@ use super::users::{AUDITOR, OPERATOR, Passwords};
 use super::{acls, create_topics, jars};
 use crate::ports;
 use crate::process::Process;
+use crate::proxy::Proxy;
 
 /// Any 22 characters of base 64.
 const CLUSTER_ID: &str = "crawlerhintscrawlerhin";
@@ -26,10 +27,13 @@ pub struct Broker {
     open: SocketAddr,
     /// Where one logs in, and may do what `k8s/kafka/acls` says.
     guarded: SocketAddr,
+    /// In front of a listener like it.
+    proxy: Proxy,
     passwords: Passwords,
     dir: PathBuf,
     class_path: String,
     process: Process,
+    is_down: bool,
 }
 
 impl Broker {
@@ -43,8 +47,10 @@ impl Broker {
         let (open, guarded, controller) = (ports::free()?, ports::free()?, ports::free()?);
         let passwords = Passwords::write(dir)?;
         let properties = dir.join("server.properties");
-        std::fs::write(&properties, server_properties([open, guarded, controller], dir))
-            .context("writing Kafka's settings")?;
+        let proxied = ports::free()?;
+        let proxy = Proxy::start(proxied).await?;
+        let text = server_properties([open, guarded, controller, proxied, proxy.address()], dir);
+        std::fs::write(&properties, text).context("writing Kafka's settings")?;
         let format = Command::new("java")
             .args([
                 "-XX:TieredStopAtLevel=1",
@@ -68,42 +74,67 @@ impl Broker {
         Ok(Self {
             open,
             guarded,
+            proxy,
             passwords,
             dir: dir.to_owned(),
             class_path,
             process,
+            is_down: false,
         })
     }
 
-    /// Kills it, as kill -9 does.
+    /// Kills it, as kill -9 does. Does nothing where it was killed.
     ///
     /// # Errors
-    /// It has ended before.
+    /// It has ended by itself before.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
+        if self.is_down {
+            return Ok(());
+        }
+        self.is_down = true;
         self.process.kill().await
     }
 
-    /// Stops it in its tracks, or lets it go on.
+    /// Stops it in its tracks, or lets it go on. Does nothing where it was killed.
     ///
     /// # Errors
-    /// It has ended before.
+    /// It has ended by itself before.
     pub fn freeze(&self, frozen: bool) -> anyhow::Result<()> {
+        if self.is_down {
+            return Ok(());
+        }
         self.process.freeze(frozen)
     }
 
-    /// Starts it again with its data, after it was killed.
+    /// Starts it again with its data, after it was killed. Does nothing where it runs.
     ///
     /// # Errors
     /// It does not become ready.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.process = launch(&self.dir, &self.class_path)?;
-        wait_until_ready(self.open, &mut self.process).await
+        if self.is_down {
+            self.process = launch(&self.dir, &self.class_path)?;
+            wait_until_ready(self.open, &mut self.process).await?;
+            self.is_down = false;
+        }
+        Ok(())
     }
 
     /// Where it listens to everybody, without a log-in and without bounds.
     #[must_use]
     pub fn open_address(&self) -> SocketAddr {
         self.open
+    }
+
+    /// What stands between it and those who reach it by [`Self::proxied`].
+    #[must_use]
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// Where one logs in as well, through the proxy: that listener advertises the proxy's address.
+    #[must_use]
+    pub fn proxied(&self) -> SocketAddr {
+        self.proxy.address()
     }
 
     /// The same topics, as `user` of `k8s/kafka/acls`.
@@ -169,20 +200,22 @@ async fn wait_until_ready(address: SocketAddr, process: &mut Process) -> anyhow:
     }
 }
 
-fn server_properties([open, guarded, controller]: [SocketAddr; 3], dir: &Path) -> String {
+fn server_properties([open, guarded, controller, proxied, proxy]: [SocketAddr; 5], dir: &Path) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
-listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded},PROXIED://{proxied},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded},PROXIED://{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,\
+PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:{OPERATOR}
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}
+listener.name.proxied.plain.sasl.jaas.config={jaas}
 log.dirs={data}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4

@@ -5,6 +5,8 @@ mod background;
 mod broker;
 mod jars;
 mod redis_cluster;
+mod redis_losses;
+mod redis_node;
 mod topics;
 pub(crate) mod users;
 
@@ -16,12 +18,13 @@ use tempfile::TempDir;
 
 pub use background::{down, foreground, up};
 pub use broker::Broker;
-pub use redis_cluster::RedisCluster;
+pub use redis_cluster::{RedisCluster, Shape};
+pub use redis_losses::Move;
 pub use topics::create_topics;
 pub use users::password;
 
 /// Masters of each Redis cluster.
-const MASTERS: u16 = 3;
+pub(crate) const MASTERS: u16 = 3;
 
 /// A broker and the clusters A and B.
 #[derive(Debug)]
@@ -39,6 +42,19 @@ impl Stack {
     /// # Errors
     /// Something cannot be installed or started; says what, and where its log is.
     pub async fn start(prefix: &str) -> anyhow::Result<Self> {
+        let shape = Shape {
+            masters: MASTERS,
+            has_replicas: false,
+            is_proxied: false,
+        };
+        Self::start_as(prefix, shape).await
+    }
+
+    /// The same with clusters of that shape.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn start_as(prefix: &str, shape: Shape) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("crawler-hints-")
             .tempdir()
@@ -46,8 +62,8 @@ impl Stack {
         let broker = Broker::start(&dir.path().join("kafka")).await?;
         let kafka = broker.prepare(prefix).await?;
         let clusters = [
-            RedisCluster::start(&dir.path().join("redis-a"), MASTERS, &[]).await?,
-            RedisCluster::start(&dir.path().join("redis-b"), MASTERS, &[]).await?,
+            RedisCluster::start_as(&dir.path().join("redis-a"), shape, &[]).await?,
+            RedisCluster::start_as(&dir.path().join("redis-b"), shape, &[]).await?,
         ];
         Ok(Self {
             broker,
@@ -73,6 +89,12 @@ impl Stack {
             cluster.open().await?;
         }
         Ok(())
+    }
+
+    /// The broker.
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        &self.broker
     }
 
     /// The broker, to let it fail.

@@ -1,36 +1,34 @@
-//! A Redis cluster of masters.
+//! A Redis cluster of masters, and a replica of each where that is asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures_util::future::try_join_all;
 use generations::{AgeValue, SLOTS, slot_of_name};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, cmd};
+use redis::{Cmd, Pipeline, cmd};
 
-use super::users::{OPERATOR, Passwords, REPLICA, password};
-use crate::ports;
-use crate::process::Process;
-
-const READY_WITHIN: Duration = Duration::from_secs(20);
-/// The client's own half second is little on a machine that does everything at once.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+use super::redis_node::{Node, READY_WITHIN};
+use super::users::Passwords;
+use crate::proxy::{Weather, Whose};
 
 /// A running cluster.
 #[derive(Debug)]
 pub struct RedisCluster {
+    /// The masters as they began, then a replica of each where there are any.
     nodes: Vec<Node>,
+    masters: usize,
 }
 
-#[derive(Debug)]
-struct Node {
-    port: u16,
-    bus: u16,
-    dir: PathBuf,
-    settings: Vec<String>,
-    process: Process,
-    connection: MultiplexedConnection,
+/// What a cluster is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Masters.
+    pub masters: u16,
+    /// Each has a replica, and takes writes only while the replica keeps up (`min-replicas-to-write 1`).
+    pub has_replicas: bool,
+    /// Nodes announce the address of a proxy in front of them.
+    pub is_proxied: bool,
 }
 
 impl RedisCluster {
@@ -40,22 +38,56 @@ impl RedisCluster {
     /// # Errors
     /// `redis-server` is missing or does not become ready.
     pub async fn start(dir: &Path, masters: u16, settings: &[&str]) -> anyhow::Result<Self> {
+        let shape = Shape {
+            masters,
+            has_replicas: false,
+            is_proxied: false,
+        };
+        Self::start_as(dir, shape, settings).await
+    }
+
+    /// Starts a cluster of this shape.
+    ///
+    /// # Errors
+    /// `redis-server` is missing or does not become ready.
+    pub async fn start_as(dir: &Path, shape: Shape, settings: &[&str]) -> anyhow::Result<Self> {
+        let count = if shape.has_replicas {
+            2 * shape.masters
+        } else {
+            shape.masters
+        };
+        let replicated = [settings, &["--min-replicas-to-write", "1"]].concat();
+        let settings = if shape.has_replicas { &replicated } else { settings };
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         let users = Passwords::write(dir)?.acl_file()?;
         let mut nodes = Vec::new();
-        for index in 0..masters {
+        for index in 0..count {
             let dir = dir.join(index.to_string());
-            std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-            nodes.push(Node::start(&dir, &users, settings).await?);
+            nodes.push(Node::start(&dir, &users, settings, shape.is_proxied).await?);
         }
-        let cluster = Self { nodes };
-        let (nodes, share) = (&cluster.nodes, cluster.share());
-        let first = nodes.first().map(|node| (node.port, node.bus));
-        for (index, node) in (0..).zip(nodes) {
-            let (from, to) = (index * share, ((index + 1) * share).min(SLOTS) - 1);
-            let () = node
-                .run(cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(from).arg(to))
-                .await?;
+        let cluster = Self {
+            nodes,
+            masters: usize::from(shape.masters),
+        };
+        cluster.meet().await?;
+        cluster.wait_until_ready().await?;
+        if shape.has_replicas {
+            cluster.replicate().await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Gives each master its share of the slots and makes the nodes known to each other.
+    async fn meet(&self) -> anyhow::Result<()> {
+        let share = self.share();
+        let first = self.nodes.first().map(|node| (node.port, node.bus));
+        for (index, node) in (0..).zip(&self.nodes) {
+            if usize::from(index) < self.masters {
+                let (from, to) = (index * share, ((index + 1) * share).min(SLOTS) - 1);
+                let () = node
+                    .run(cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(from).arg(to))
+                    .await?;
+            }
             let () = node
                 .run(cmd("CLUSTER").arg("SET-CONFIG-EPOCH").arg(index + 1))
                 .await?;
@@ -65,8 +97,41 @@ impl RedisCluster {
                     .await?;
             }
         }
-        cluster.wait_until_ready().await?;
-        Ok(cluster)
+        Ok(())
+    }
+
+    /// Makes the later half of the nodes replicas of the first half, and waits until they hold the same.
+    async fn replicate(&self) -> anyhow::Result<()> {
+        let (masters, replicas) = self.nodes.split_at(self.masters);
+        for (master, replica) in masters.iter().zip(replicas) {
+            let id: String = master.run(cmd("CLUSTER").arg("MYID")).await?;
+            let () = replica.run(cmd("CLUSTER").arg("REPLICATE").arg(id)).await?;
+        }
+        for replica in replicas {
+            until_info_says(
+                replica,
+                cmd("INFO").arg("replication"),
+                &["master_link_status:up"],
+            )
+            .await?;
+        }
+        // A master counts its replicas itself, and refuses writes until it does.
+        for master in masters {
+            until_info_says(
+                master,
+                cmd("INFO").arg("replication"),
+                &["min_slaves_good_slaves:1"],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the weather in front of every node; nothing happens where there is no proxy.
+    pub fn set_weather(&self, weather: Weather, whose: Whose) {
+        for proxy in self.nodes.iter().filter_map(Node::proxy) {
+            proxy.set(weather, whose);
+        }
     }
 
     /// The nodes' addresses, as `REDIS_A` takes them.
@@ -75,7 +140,7 @@ impl RedisCluster {
         let seeds = self
             .nodes
             .iter()
-            .map(|node| format!("redis://127.0.0.1:{}", node.port));
+            .map(|node| format!("redis://127.0.0.1:{}", node.announced_port()));
         seeds.collect::<Vec<_>>().join(",")
     }
 
@@ -108,7 +173,7 @@ impl RedisCluster {
     /// # Errors
     /// A node does not answer or refuses.
     pub async fn write(&self, names: impl Iterator<Item = Vec<u8>>) -> anyhow::Result<()> {
-        let mut pipelines = vec![Pipeline::new(); self.nodes.len()];
+        let mut pipelines = vec![Pipeline::new(); self.masters];
         for name in names {
             let owner = usize::from(slot_of_name(&name) / self.share());
             let pipeline = pipelines.get_mut(owner).context("a slot without an owner")?;
@@ -123,9 +188,9 @@ impl RedisCluster {
         Ok(())
     }
 
-    /// Slots of each node but the last, which may have fewer.
+    /// Slots of each master but the last, which may have fewer.
     fn share(&self) -> u16 {
-        SLOTS.div_ceil(u16::try_from(self.nodes.len()).unwrap_or(SLOTS))
+        SLOTS.div_ceil(u16::try_from(self.masters).unwrap_or(SLOTS))
     }
 
     /// Changes a setting of one node, as `CONFIG SET` does.
@@ -151,7 +216,7 @@ impl RedisCluster {
     /// # Errors
     /// It has ended before.
     pub async fn kill(&mut self, node: usize) -> anyhow::Result<()> {
-        self.node_mut(node)?.process.kill().await
+        self.node_mut(node)?.kill().await
     }
 
     /// Starts one node again, empty, after it was killed; it keeps its place in the cluster.
@@ -167,7 +232,7 @@ impl RedisCluster {
     /// # Errors
     /// It has ended before.
     pub fn freeze(&mut self, node: usize, frozen: bool) -> anyhow::Result<()> {
-        self.node_mut(node)?.process.freeze(frozen)
+        self.node_mut(node)?.freeze(frozen)
     }
 
     /// Cuts every other connection to one node.
@@ -180,7 +245,7 @@ impl RedisCluster {
         Ok(())
     }
 
-    fn node_mut(&mut self, node: usize) -> anyhow::Result<&mut Node> {
+    pub(super) fn node_mut(&mut self, node: usize) -> anyhow::Result<&mut Node> {
         self.nodes.get_mut(node).context("there is no such node")
     }
 
@@ -190,7 +255,7 @@ impl RedisCluster {
     /// A node does not answer or refuses.
     pub async fn pause_writes(&self, longest: Duration) -> anyhow::Result<()> {
         let pause = ("PAUSE", u64::try_from(longest.as_millis())?, "WRITE");
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| node.is_up()) {
             let () = node.run(cmd("CLIENT").arg(pause)).await?;
         }
         Ok(())
@@ -201,116 +266,64 @@ impl RedisCluster {
     /// # Errors
     /// A node does not answer or refuses.
     pub async fn resume_writes(&self) -> anyhow::Result<()> {
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| node.is_up()) {
             let () = node.run(cmd("CLIENT").arg("UNPAUSE")).await?;
         }
         Ok(())
     }
 
+    /// The node of that number.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn node(&self, node: usize) -> anyhow::Result<&Node> {
+        self.nodes.get(node).context("there is no such node")
+    }
+
+    /// The numbers of all nodes.
+    #[must_use]
+    pub fn numbers(&self) -> std::ops::Range<usize> {
+        0..self.nodes.len()
+    }
+
+    /// The number of the master that has this share of the slots now: its replica may have taken over.
+    pub async fn master(&self, share: usize) -> usize {
+        let share = share % self.masters;
+        for number in [share, share + self.masters] {
+            if let Some(node) = self.nodes.get(number).filter(|node| node.is_up())
+                && node.is_master().await
+            {
+                return number;
+            }
+        }
+        share
+    }
+
+    /// The number of the other node that has the share of this one.
+    pub(super) fn twin_of(&self, number: usize) -> usize {
+        (number + self.masters) % (2 * self.masters)
+    }
+
     async fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READY_WITHIN;
         let all = format!("cluster_known_nodes:{}", self.nodes.len());
         for node in &self.nodes {
-            loop {
-                let info: String = node.run(cmd("CLUSTER").arg("INFO")).await?;
-                if info.contains("cluster_state:ok") && info.contains(&all) {
-                    break;
-                }
-                anyhow::ensure!(
-                    Instant::now() < deadline,
-                    "the Redis cluster does not form: {info}"
-                );
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            until_info_says(node, cmd("CLUSTER").arg("INFO"), &["cluster_state:ok", &all]).await?;
         }
         Ok(())
     }
 }
 
-impl Node {
-    async fn start(dir: &Path, users: &Path, settings: &[&str]) -> anyhow::Result<Self> {
-        let (port, bus) = (ports::free()?.port(), ports::free()?.port());
-        let (users, replica) = (users.display().to_string(), password(REPLICA));
-        let log_in = [
-            "--aclfile",
-            &users,
-            "--masteruser",
-            REPLICA,
-            "--masterauth",
-            &replica,
-        ];
-        let settings = log_in.iter().chain(settings).map(|&setting| setting.to_owned());
-        let settings: Vec<String> = settings.collect();
-        let mut process = launch(dir, port, bus, &settings)?;
-        let connection = connect(port, &mut process).await?;
-        Ok(Self {
-            port,
-            bus,
-            dir: dir.to_owned(),
-            settings,
-            process,
-            connection,
-        })
-    }
-
-    async fn restart(&mut self) -> anyhow::Result<()> {
-        self.process = launch(&self.dir, self.port, self.bus, &self.settings)?;
-        self.connection = connect(self.port, &mut self.process).await?;
-        Ok(())
-    }
-
-    async fn write(&self, pipeline: &Pipeline) -> anyhow::Result<()> {
-        if pipeline.is_empty() {
+async fn until_info_says(node: &Node, ask: &Cmd, expected: &[&str]) -> anyhow::Result<()> {
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        let info: String = node.run(ask).await?;
+        if expected.iter().all(|part| info.contains(part)) {
             return Ok(());
         }
-        let written = pipeline.query_async(&mut self.connection.clone()).await;
-        written.with_context(|| format!("writing keys to redis-server on port {}", self.port))
-    }
-
-    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> anyhow::Result<T> {
-        let answer = command.query_async(&mut self.connection.clone()).await;
-        answer.with_context(|| {
-            let id = self.process.id();
-            format!("asking redis-server {id:?} on port {}", self.port)
-        })
-    }
-}
-
-fn launch(dir: &Path, port: u16, bus: u16, settings: &[String]) -> anyhow::Result<Process> {
-    Process::start(
-        "redis-server",
-        Path::new("redis-server"),
-        &dir.join("redis.log"),
-        |command| {
-            command
-                .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-                .args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
-                .args([
-                    "--cluster-node-timeout",
-                    "5000",
-                    "--maxmemory-policy",
-                    "noeviction",
-                ])
-                .args(["--save", "", "--appendonly", "no", "--dir"])
-                .arg(dir)
-                .args(settings)
-        },
-    )
-}
-
-async fn connect(port: u16, process: &mut Process) -> anyhow::Result<MultiplexedConnection> {
-    let deadline = Instant::now() + READY_WITHIN;
-    let url = format!("redis://{OPERATOR}:{}@127.0.0.1:{port}", password(OPERATOR));
-    let client = redis::Client::open(url).context("addressing redis-server")?;
-    loop {
-        process.check()?;
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_WITHIN));
-        match client.get_multiplexed_async_connection_with_config(&config).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) if Instant::now() > deadline => {
-                return Err(error).context("redis-server does not answer");
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "the Redis cluster does not form; expected {expected:?}: {info}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

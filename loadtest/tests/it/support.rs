@@ -54,6 +54,27 @@ pub(crate) async fn broker() -> (&'static Broker, KafkaArgs) {
     (broker, broker.prepare(&format!("t{number}.")).await.unwrap())
 }
 
+/// Produces `count` records at `rate`, from the beginning of the traffic of `seed`; returns at once.
+pub(crate) fn produce_to(
+    kafka: &KafkaArgs,
+    seed: u64,
+    rate: u64,
+    count: u64,
+) -> tokio::task::JoinHandle<u64> {
+    let args = ProduceArgs {
+        rate,
+        count,
+        traffic: traffic(seed),
+    };
+    let (sent, _) = watch::channel(0);
+    let kafka = kafka.clone();
+    tokio::spawn(async move {
+        produce(&kafka, &args, sent, CancellationToken::new())
+            .await
+            .unwrap()
+    })
+}
+
 /// A pipeline and what it stands on.
 pub(crate) struct Pipeline {
     pub(crate) run: Run,
@@ -85,18 +106,7 @@ impl Pipeline {
 
     /// Produces `count` records at `rate`, from the beginning of the traffic of `seed`; returns at once.
     pub(crate) fn produce(&self, seed: u64, rate: u64, count: u64) -> tokio::task::JoinHandle<u64> {
-        let args = ProduceArgs {
-            rate,
-            count,
-            traffic: traffic(seed),
-        };
-        let (sent, _) = watch::channel(0);
-        let kafka = self.run.kafka.clone();
-        tokio::spawn(async move {
-            produce(&kafka, &args, sent, CancellationToken::new())
-                .await
-                .unwrap()
-        })
+        produce_to(&self.run.kafka, seed, rate, count)
     }
 
     pub(crate) async fn wait_until(&mut self, what: &str, holds: impl AsyncFn(&Run) -> anyhow::Result<bool>) {

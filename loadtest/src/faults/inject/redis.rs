@@ -1,0 +1,196 @@
+//! Redis nodes and clusters, and the way to them.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{MappedMutexGuard, MutexGuard};
+use tokio::time::Instant;
+
+use super::{Evidence, MISSED, SHORT, Target, occasion};
+use crate::proxy::{Weather, Whose};
+use crate::run::Run;
+use crate::service::Kind;
+use crate::stack::{Move, RedisCluster};
+
+/// A slot has moved within this time once both its masters are back.
+const MOVED_WITHIN: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_secs(10);
+/// Long enough for writes to be lost, short enough for the cluster not to notice.
+const REPLICA_PAUSED: Duration = Duration::from_secs(3);
+/// The other flipper works within this time: twice the lease and an election.
+const CUT_OFF: Duration = Duration::from_secs(35);
+
+impl Target<'_> {
+    async fn cluster(&self, victim: usize) -> anyhow::Result<MappedMutexGuard<'_, RedisCluster>> {
+        let stack = self.stack().await;
+        let cluster = MutexGuard::try_map(stack, |stack| stack.clusters.get_mut(victim % 2));
+        cluster.ok().context("there are two clusters")
+    }
+
+    pub(super) async fn kill_master(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let number = self.cluster(victim).await?.master(victim).await;
+        self.kill_nodes(victim, &[number]).await
+    }
+
+    pub(super) async fn kill_cluster(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let all: Vec<_> = self.cluster(victim).await?.numbers().collect();
+        self.kill_nodes(victim, &all).await
+    }
+
+    async fn kill_nodes(&self, victim: usize, numbers: &[usize]) -> anyhow::Result<Option<Evidence>> {
+        for number in numbers {
+            self.cluster(victim).await?.kill(*number).await?;
+        }
+        tokio::time::sleep(MISSED).await;
+        for number in numbers {
+            self.cluster(victim).await?.restart(*number).await?;
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn freeze_master(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let number = self.cluster(victim).await?.master(victim).await;
+        self.cluster(victim).await?.freeze(number, true)?;
+        tokio::time::sleep(STALL).await;
+        self.cluster(victim).await?.freeze(number, false)?;
+        Ok(None)
+    }
+
+    pub(super) async fn fill_master(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let number = self.cluster(victim).await?.master(victim).await;
+        self.cluster(victim)
+            .await?
+            .configure(number, "maxmemory", "1")
+            .await?;
+        tokio::time::sleep(SHORT).await;
+        self.cluster(victim)
+            .await?
+            .configure(number, "maxmemory", "0")
+            .await?;
+        Ok(None)
+    }
+
+    pub(super) async fn lose_keys(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let cluster = self.cluster(victim).await?;
+        let number = cluster.master(victim).await;
+        cluster.lose(number).await?;
+        Ok(None)
+    }
+
+    pub(super) async fn cut_connections(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let number = self.cluster(victim).await?.master(victim).await;
+        for _ in 0..20 {
+            self.cluster(victim).await?.cut(number).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(None)
+    }
+
+    /// Each connection is cut after so many bytes of replies, more each time: in the handshake, in the answer that
+    /// tells the slots, within the answers of a pipeline.
+    pub(super) async fn cut_replies(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        for round in 1..=24 {
+            for cluster in &self.stack().await.clusters {
+                cluster.set_weather(Weather::Cutting(round * round * (10 + victim) + 3), Whose::All);
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        for cluster in &self.stack().await.clusters {
+            cluster.set_weather(Weather::Fair, Whose::All);
+        }
+        Ok(None)
+    }
+
+    /// Everybody else reaches the cluster: the flipper hands its election over instead of failing a turn.
+    pub(super) async fn cut_off_flipper(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let name = self.elected().await;
+        let id = self.process(&name).await?;
+        self.cluster(victim)
+            .await?
+            .set_weather(Weather::Silent, Whose::Process(id));
+        let deadline = Instant::now() + CUT_OFF;
+        let mut has_moved = false;
+        while !has_moved && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let elected = self.run().await.elected_flipper().await;
+            has_moved = elected.is_some_and(|elected| elected != name);
+        }
+        self.cluster(victim).await?.set_weather(Weather::Fair, Whose::All);
+        Ok(occasion(has_moved, "handed over"))
+    }
+
+    /// Half of a slot's keys stand at either master when the drain meets it.
+    pub(super) async fn move_slot(&self, victim: usize) -> anyhow::Result<Option<Evidence>> {
+        let active = self.active_cluster().await;
+        let mut begun = None;
+        for _ in 0..50 {
+            begun = self.cluster(active).await?.begin_move(victim).await?;
+            if begun.is_some_and(|begun| begun.left > 0) {
+                break;
+            }
+            if let Some(begun) = begun.take() {
+                self.finish_move(active, begun).await?;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let Some(begun) = begun else {
+            return Ok(occasion(false, "a slot moved"));
+        };
+        let flips = async |run: &Run| run.metric(Kind::Flipper, "flipper_flips_total", &[]).await;
+        let before = flips(&*self.run().await).await;
+        self.until(async |run: &Run| flips(run).await > before).await;
+        let came = self.until_draining().await;
+        // The pass goes round and round until the slot is in one place.
+        tokio::time::sleep(SHORT).await;
+        self.finish_move(active, begun).await?;
+        let (moved, left) = (begun.moved, begun.left);
+        Ok(occasion(
+            came,
+            &format!("draining with {moved} keys moved and {left} not"),
+        ))
+    }
+
+    /// A slot that stays between two masters is never drained: a node that is away is waited for.
+    async fn finish_move(&self, cluster: usize, begun: Move) -> anyhow::Result<()> {
+        let deadline = Instant::now() + MOVED_WITHIN;
+        loop {
+            match self.cluster(cluster).await?.finish_move(begun).await {
+                Err(error) if Instant::now() < deadline => {
+                    tracing::info!("a slot does not move yet: {error:#}");
+                }
+                finished => return finished,
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Redis loses what it has acknowledged: shown, not assumed.
+    pub(super) async fn pause_replica_and_kill_master(
+        &self,
+        victim: usize,
+    ) -> anyhow::Result<Option<Evidence>> {
+        let active = self.active_cluster().await;
+        let master = self.cluster(active).await?.master(victim).await;
+        self.cluster(active).await?.pause_replica(master)?;
+        tokio::time::sleep(REPLICA_PAUSED).await;
+        let lost = self.cluster(active).await?.kill_before_replica(master).await?;
+        self.cluster(active).await?.restart(master).await?;
+        Ok(Some(Evidence {
+            came: lost > 0,
+            what: format!("Redis lost {lost} keys it had acknowledged"),
+        }))
+    }
+
+    /// Which cluster was just begun to be written: waits for a flip, so that there is time until the next.
+    async fn active_cluster(&self) -> usize {
+        let generation = async |run: &Run| {
+            run.metric(Kind::Ingestor, "ingestor_active_generation", &[])
+                .await
+        };
+        let before = generation(&*self.run().await).await;
+        self.until(async |run: &Run| generation(run).await > before).await;
+        let run = self.run().await;
+        let b = [("redis_cluster", "hints-b")];
+        usize::from(run.metric(Kind::Flipper, "flipper_active_cluster", &b).await > 0.0)
+    }
+}

@@ -1,0 +1,88 @@
+//! What the flippers of a run say, and are asked to do.
+
+use serde::Deserialize;
+
+use super::{ADMIN_TOKEN, Run};
+use crate::service::Kind;
+
+/// `GET /generations`, as far as a run asks.
+#[derive(Debug, Deserialize)]
+struct FlipperStatus {
+    elected: bool,
+    active: Option<u64>,
+    generations: Vec<GenerationStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GenerationStatus {
+    state: String,
+    replay_open: bool,
+}
+
+impl Run {
+    pub(super) async fn is_drained(&self) -> bool {
+        let status = self.flipper_status().await;
+        status.is_some_and(|(_, status)| {
+            let generations = &status.generations;
+            generations
+                .iter()
+                .all(|generation| generation.state != "closed" && !generation.replay_open)
+        })
+    }
+
+    /// The name of the flipper that works.
+    pub async fn elected_flipper(&self) -> Option<String> {
+        self.flipper_status().await.map(|(name, _)| name)
+    }
+
+    /// The generation that is written to, as the flipper that works sees it.
+    pub async fn active_generation(&self) -> Option<u64> {
+        self.flipper_status().await?.1.active
+    }
+
+    async fn flipper_status(&self) -> Option<(String, FlipperStatus)> {
+        for flipper in self.of(Kind::Flipper) {
+            let url = format!("http://{}/generations", flipper.admin);
+            let Ok(answer) = self.client.get(&url).send().await else {
+                continue;
+            };
+            let Ok(status) = answer.json::<FlipperStatus>().await else {
+                continue;
+            };
+            if status.elected {
+                return Some((flipper.name().to_owned(), status));
+            }
+        }
+        None
+    }
+
+    /// Asks the flipper that works to open the next generation now.
+    ///
+    /// # Errors
+    /// None works.
+    pub async fn flip(&self) -> anyhow::Result<()> {
+        self.ask_flipper("flip").await
+    }
+
+    /// Asks the flipper that works to read a generation's input again.
+    ///
+    /// # Errors
+    /// None works, or the generation has no verdict.
+    pub async fn replay(&self, generation: u64) -> anyhow::Result<()> {
+        self.ask_flipper(&format!("generations/{generation}/replay"))
+            .await
+    }
+
+    async fn ask_flipper(&self, what: &str) -> anyhow::Result<()> {
+        let mut answers = Vec::new();
+        for flipper in self.of(Kind::Flipper) {
+            let request = self.client.post(format!("http://{}/{what}", flipper.admin));
+            match request.bearer_auth(ADMIN_TOKEN).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => answers.push(answer.text().await.unwrap_or_default()),
+                Err(error) => answers.push(error.to_string()),
+            }
+        }
+        anyhow::bail!("no flipper does POST /{what}: {answers:?}")
+    }
+}

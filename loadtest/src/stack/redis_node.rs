@@ -1,0 +1,194 @@
+//! One `redis-server` of a cluster.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, cmd};
+
+use super::users::{OPERATOR, REPLICA, password};
+use crate::ports;
+use crate::process::Process;
+use crate::proxy::Proxy;
+
+/// A node has so long to answer its first connection, and to find its place in the cluster.
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
+/// A node that is stopped in its tracks must not stop whoever asks it; a busy machine takes its time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) port: u16,
+    pub(super) bus: u16,
+    /// What the node announces in place of its own port.
+    proxy: Option<Proxy>,
+    dir: PathBuf,
+    settings: Vec<String>,
+    process: Process,
+    connection: MultiplexedConnection,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Up,
+    Frozen,
+    Dead,
+}
+
+impl Node {
+    pub(super) async fn start(
+        dir: &Path,
+        users: &Path,
+        settings: &[&str],
+        is_proxied: bool,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        let (port, bus) = (ports::free()?.port(), ports::free()?.port());
+        let (users, replica) = (users.display().to_string(), password(REPLICA));
+        let log_in = [
+            "--aclfile",
+            &users,
+            "--masteruser",
+            REPLICA,
+            "--masterauth",
+            &replica,
+        ];
+        let settings = log_in.iter().chain(settings).map(|&setting| setting.to_owned());
+        let mut settings: Vec<String> = settings.collect();
+        let mut proxy = None;
+        if is_proxied {
+            let started = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+            let announced = started.address().port().to_string();
+            settings
+                .extend(["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port"].map(String::from));
+            settings.extend([
+                announced,
+                "--cluster-announce-bus-port".to_owned(),
+                bus.to_string(),
+            ]);
+            proxy = Some(started);
+        }
+        let mut process = launch(dir, port, bus, &settings)?;
+        let connection = connect(port, &mut process).await?;
+        Ok(Self {
+            port,
+            bus,
+            proxy,
+            dir: dir.to_owned(),
+            settings,
+            process,
+            connection,
+            state: State::Up,
+        })
+    }
+
+    /// Where clients are led to.
+    pub(super) fn announced_port(&self) -> u16 {
+        self.proxy
+            .as_ref()
+            .map_or(self.port, |proxy| proxy.address().port())
+    }
+
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Neither killed nor stopped in its tracks.
+    pub(super) fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+
+    pub(super) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        if self.state == State::Dead {
+            return Ok(());
+        }
+        self.state = State::Dead;
+        self.process.kill().await
+    }
+
+    pub(super) fn freeze(&mut self, frozen: bool) -> anyhow::Result<()> {
+        if self.state == State::Dead {
+            return Ok(());
+        }
+        self.state = if frozen { State::Frozen } else { State::Up };
+        self.process.freeze(frozen)
+    }
+
+    pub(super) async fn restart(&mut self) -> anyhow::Result<()> {
+        if self.state != State::Dead {
+            return Ok(());
+        }
+        self.process = launch(&self.dir, self.port, self.bus, &self.settings)?;
+        self.connection = connect(self.port, &mut self.process).await?;
+        self.state = State::Up;
+        Ok(())
+    }
+
+    pub(super) async fn is_master(&self) -> bool {
+        let info = self.run::<String>(cmd("INFO").arg("replication")).await;
+        info.is_ok_and(|info| info.contains("role:master"))
+    }
+
+    pub(super) async fn write(&self, pipeline: &Pipeline) -> anyhow::Result<()> {
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let written = pipeline.query_async(&mut self.connection.clone()).await;
+        written.with_context(|| format!("writing keys to redis-server on port {}", self.port))
+    }
+
+    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> anyhow::Result<T> {
+        let answer = command.query_async(&mut self.connection.clone()).await;
+        answer.with_context(|| {
+            let id = self.process.id();
+            format!("asking redis-server {id:?} on port {}", self.port)
+        })
+    }
+}
+
+fn launch(dir: &Path, port: u16, bus: u16, settings: &[String]) -> anyhow::Result<Process> {
+    Process::start(
+        "redis-server",
+        Path::new("redis-server"),
+        &dir.join("redis.log"),
+        |command| {
+            command
+                .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+                .args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
+                .args([
+                    "--cluster-node-timeout",
+                    "5000",
+                    "--maxmemory-policy",
+                    "noeviction",
+                ])
+                .args(["--save", "", "--appendonly", "no", "--dir"])
+                .arg(dir)
+                .args(settings)
+        },
+    )
+}
+
+async fn connect(port: u16, process: &mut Process) -> anyhow::Result<MultiplexedConnection> {
+    let deadline = Instant::now() + READY_WITHIN;
+    let url = format!("redis://{OPERATOR}:{}@127.0.0.1:{port}", password(OPERATOR));
+    let client = redis::Client::open(url).context("addressing redis-server")?;
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_WITHIN));
+    loop {
+        process.check()?;
+        match client.get_multiplexed_async_connection_with_config(&config).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error).context("redis-server does not answer");
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
