@@ -57,3 +57,17 @@ impl Collector for Memory {
         [self.allocated.collect(), self.resident.collect()].concat()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tikv_jemalloc_ctl::{Access, AsName};
+
+    /// Where the build did not see `.cargo/config.toml`, resident memory grows with what was freed.
+    #[test]
+    fn freed_memory_goes_back_to_the_kernel_at_once() {
+        for setting in ["opt.dirty_decay_ms\0", "opt.muzzy_decay_ms\0"] {
+            let milliseconds: isize = setting.name().read().unwrap();
+            assert_eq!(milliseconds, 0, "{setting}");
+        }
+    }
+}
