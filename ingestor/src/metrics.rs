@@ -22,6 +22,7 @@ pub struct Metrics {
     pub reread: IntCounter,
     /// Records that had to be read again and that retention had removed.
     pub replay_gone: IntCounter,
+    in_flight_urls: GaugeFamily<0>,
     stopped_partitions: GaugeFamily<0>,
     active_generation: GaugeFamily<0>,
     zones: GaugeFamily<1>,
@@ -100,6 +101,11 @@ impl Metrics {
                     [],
                 )?
                 .with([]),
+            in_flight_urls: registrar.gauge(
+                "ingestor_in_flight_urls",
+                "How many accepted URLs have no answer yet: in flight in book B?",
+                [],
+            )?,
             stopped_partitions: registrar.gauge(
                 "ingestor_stopped_partitions",
                 "How many partitions are stopped because of bad input?",
@@ -125,6 +131,7 @@ impl Metrics {
         for change in ZoneChange::ALL {
             drop(metrics.zone_changes.with([change.label()]));
         }
+        metrics.in_flight_urls.set([], 0);
         metrics.stopped_partitions.set([], 0);
         metrics.active_generation.set([], 0);
         metrics.zones(&Zones::default());
@@ -146,6 +153,11 @@ impl Metrics {
         if let Some(counter) = self.reasons.get(reason.index()) {
             counter.inc_by(records);
         }
+    }
+
+    /// Shows how many accepted URLs have no answer that counted, nor were given up.
+    pub fn in_flight(&self, urls: u64) {
+        self.in_flight_urls.set([], urls);
     }
 
     /// Shows how many partitions are stopped.

@@ -59,5 +59,6 @@ impl IngestLoop {
         if let Some(batch) = self.open.get_mut(&answer.tag) {
             batch.unanswered = batch.unanswered.saturating_sub(new + repeated);
         }
+        self.show_in_flight();
     }
 }

@@ -379,6 +379,7 @@ impl IngestLoop {
         }
         self.parts.metrics.dropped(Reason::Lease, unjudged);
         self.parts.metrics.urls.unknown.inc_by(unknown);
+        self.show_in_flight();
         self.resend.forget(dropped);
         // What was dropped of it is missing again: the next plan begins there.
         self.rereading = None;
@@ -389,6 +390,11 @@ impl IngestLoop {
             records = unjudged,
             "what was polled and not committed is dropped and will be read again"
         );
+    }
+
+    fn show_in_flight(&self) {
+        let unanswered = self.open.values().map(|batch| batch.unanswered).sum();
+        self.parts.metrics.in_flight(unanswered);
     }
 
     fn forget_old_generations(&mut self) {

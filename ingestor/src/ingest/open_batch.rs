@@ -27,7 +27,7 @@ pub(crate) struct OpenBatch {
 
 impl OpenBatch {
     /// Begins every span that may still begin.
-    pub(crate) fn begin(records: RecordBatch, consumer: &Consumer) -> Self {
+    pub(crate) fn begin(mut records: RecordBatch, consumer: &Consumer) -> Self {
         let (spans, stale): (Vec<Span>, Vec<Span>) =
             records.spans().iter().partition(|span| consumer.begin(span));
         let is_held = |partition| {
@@ -42,8 +42,10 @@ impl OpenBatch {
             };
             (reason, u64::from(span.records))
         });
+        let not_begun = not_begun.collect();
+        records.let_go(stale.iter().map(|span| span.records).sum());
         Self {
-            not_begun: not_begun.collect(),
+            not_begun,
             records: Some(records),
             spans,
             replay: None,

@@ -48,6 +48,7 @@ impl IngestLoop {
             batch.unanswered = sets;
             batch.staged = Some(started);
         }
+        self.show_in_flight();
         let acks = rejected.len() as u64;
         if acks > 0 {
             let records = rejected;

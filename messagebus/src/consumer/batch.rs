@@ -30,17 +30,21 @@ pub struct RecordBatch {
     spans: Vec<Span>,
     buffer: Arc<Buffer>,
     counted: usize,
+    /// Records of its spans: those that count as polled.
+    polled: u32,
 }
 
 impl RecordBatch {
     pub(super) fn new(arena: Arena, spans: Vec<Span>, buffer: Arc<Buffer>) -> Self {
         let counted = arena.capacity();
-        buffer.grow(counted);
+        let polled = spans.iter().map(|span| span.records).sum();
+        buffer.grow(counted, polled);
         Self {
             arena,
             spans,
             buffer,
             counted,
+            polled,
         }
     }
 
@@ -68,6 +72,14 @@ impl RecordBatch {
     /// Drops the records and keeps counting against the buffer: what was made of them takes their place.
     pub fn spend(&mut self) {
         self.buffer.recycle(std::mem::take(&mut self.arena));
+        self.let_go(self.polled);
+    }
+
+    /// Says that so many of its records are nobody's to work on: they do not count as held any more.
+    pub fn let_go(&mut self, records: u32) {
+        let records = records.min(self.polled);
+        self.polled -= records;
+        self.buffer.shrink(0, records);
     }
 
     /// Whether there are no records; consumers send no such batch.
@@ -78,7 +90,7 @@ impl RecordBatch {
 
 impl Drop for RecordBatch {
     fn drop(&mut self) {
-        self.buffer.shrink(self.counted);
+        self.buffer.shrink(self.counted, self.polled);
         self.buffer.recycle(std::mem::take(&mut self.arena));
     }
 }
@@ -207,15 +219,28 @@ mod tests {
 
     #[test]
     fn a_batch_counts_until_it_is_dropped() {
-        let gauge = Gauge::new("buffer_bytes", "help").unwrap();
-        let buffer = Arc::new(Buffer::new(1 << 20, gauge));
+        let gauge = |name| Gauge::new(name, "help").unwrap();
+        let records = gauge("buffer_records");
+        let buffer = Buffer::new(1 << 20, gauge("buffer_bytes"), Some(records.clone()));
+        let buffer = Arc::new(buffer);
         let mut arena = Arena::default();
         arena.push(&record(0, None, &[7; 100]));
-        let mut batch = RecordBatch::new(arena, Vec::new(), Arc::clone(&buffer));
+        let span = Span {
+            partition: 3,
+            epoch: 1,
+            from: 0,
+            to: 3,
+            records: 3,
+            first_timestamp_ms: 7,
+        };
+        let mut batch = RecordBatch::new(arena, vec![span], Arc::clone(&buffer));
         assert!(buffer.used() >= 100);
+        batch.let_go(1);
+        assert_eq!(records.get(), 2.0);
         batch.spend();
         assert!(batch.is_empty() && buffer.used() >= 100);
+        assert_eq!(records.get(), 0.0);
         drop(batch);
-        assert_eq!(buffer.used(), 0);
+        assert_eq!((buffer.used(), records.get()), (0, 0.0));
     }
 }

@@ -15,17 +15,20 @@ const SPARE_ARENAS: usize = 4;
 pub(super) struct Buffer {
     used: AtomicUsize,
     max: usize,
-    gauge: Gauge,
+    bytes: Gauge,
+    /// Nothing for one whose records do not count as polled.
+    records: Option<Gauge>,
     spare: Mutex<Vec<Arena>>,
 }
 
 impl Buffer {
-    /// A buffer of `max` bytes. The gauge, which other consumers of the process share, gets what this one holds.
-    pub(super) fn new(max: usize, gauge: Gauge) -> Self {
+    /// A buffer of `max` bytes. The gauges, which other consumers of the process share, get what this one holds.
+    pub(super) fn new(max: usize, bytes: Gauge, records: Option<Gauge>) -> Self {
         Self {
             used: AtomicUsize::new(0),
             max,
-            gauge,
+            bytes,
+            records,
             spare: Mutex::new(Vec::with_capacity(SPARE_ARENAS)),
         }
     }
@@ -51,15 +54,21 @@ impl Buffer {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "less memory than 2^52 bytes")]
-    pub(super) fn grow(&self, bytes: usize) {
+    pub(super) fn grow(&self, bytes: usize, records: u32) {
         self.used.fetch_add(bytes, Ordering::Relaxed);
-        self.gauge.add(bytes as f64);
+        self.bytes.add(bytes as f64);
+        if let Some(gauge) = &self.records {
+            gauge.add(f64::from(records));
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "less memory than 2^52 bytes")]
-    pub(super) fn shrink(&self, bytes: usize) {
+    pub(super) fn shrink(&self, bytes: usize, records: u32) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
-        self.gauge.sub(bytes as f64);
+        self.bytes.sub(bytes as f64);
+        if let Some(gauge) = &self.records {
+            gauge.sub(f64::from(records));
+        }
     }
 
     /// An empty arena, used before where there is one.

@@ -74,7 +74,7 @@ pub fn read_range(
         .context("creating the reader of a range")?;
     let stop = Arc::new(AtomicBool::new(false));
     let (batches, receiver) = mpsc::channel(BATCHES);
-    let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes()));
+    let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes(), None));
     let worker = Worker {
         client,
         arena: buffer.arena(),

@@ -53,6 +53,7 @@ impl Shared {
         let buffer = Arc::new(Buffer::new(
             options.buffer_max_bytes,
             metrics.bus().buffer_bytes(),
+            Some(metrics.bus().buffer_records()),
         ));
         let state = State {
             ledger: Ledger::default(),

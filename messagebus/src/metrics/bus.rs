@@ -41,6 +41,7 @@ pub(super) struct Families {
     rebalances: CounterFamily<1>,
     queue_bytes: GaugeFamily<0>,
     buffer_bytes: GaugeFamily<0>,
+    buffer_records: GaugeFamily<0>,
     pub(super) delivered: CounterFamily<2>,
     pub(super) failed: CounterFamily<2>,
     pub(super) delivery_duration: HistogramFamily<1>,
@@ -79,7 +80,8 @@ impl BusMetrics {
         for step in steps(service) {
             drop(self.step(step));
         }
-        drop((self.queue_bytes(), self.buffer_bytes(), self.producer_queue()));
+        drop((self.queue_bytes(), self.producer_queue()));
+        drop((self.buffer_bytes(), self.buffer_records()));
     }
 
     /// The time of a service's step, one observation a batch, in seconds.
@@ -129,6 +131,10 @@ impl BusMetrics {
 
     pub(crate) fn buffer_bytes(&self) -> Gauge {
         self.0.buffer_bytes.with([])
+    }
+
+    pub(crate) fn buffer_records(&self) -> Gauge {
+        self.0.buffer_records.with([])
     }
 
     pub(crate) fn producer_queue(&self) -> Gauge {
@@ -195,6 +201,11 @@ impl Families {
             buffer_bytes: registrar.gauge(
                 "buffer_bytes",
                 "Bytes of records polled whose work is not done: what a backlog holds",
+                [],
+            )?,
+            buffer_records: registrar.gauge(
+                "buffer_records",
+                "Records polled whose work is not begun: in flight in book A",
                 [],
             )?,
             delivered: registrar.counter(

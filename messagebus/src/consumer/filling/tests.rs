@@ -5,7 +5,7 @@ use super::*;
 fn filling() -> Filling {
     let gauge = Gauge::new("buffer_bytes", "help").unwrap();
     Filling::new(
-        Arc::new(Buffer::new(1 << 20, gauge)),
+        Arc::new(Buffer::new(1 << 20, gauge, None)),
         100,
         Duration::from_millis(50),
     )
