@@ -1,11 +1,10 @@
 //! Live figures: a block that is drawn again in a terminal, plain lines elsewhere.
 
-use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::run::Run;
 use crate::scrape::Scrape;
+use crate::screen::Screen;
 use crate::service::Kind;
 
 /// Elsewhere than in a terminal a line comes this rarely.
@@ -14,30 +13,27 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Draws the figures.
 #[derive(Debug)]
 pub(crate) struct Live {
-    is_terminal: bool,
+    screen: Screen,
     started: Instant,
     last: Instant,
     last_line: Option<Instant>,
     last_records: f64,
-    /// Lines of the last drawing.
-    drawn: usize,
 }
 
 impl Live {
     pub(crate) fn new() -> Self {
         Self {
-            is_terminal: std::io::stdout().is_terminal(),
+            screen: Screen::default(),
             started: Instant::now(),
             last: Instant::now(),
             last_line: None,
             last_records: 0.0,
-            drawn: 0,
         }
     }
 
     /// Shows how a run stands.
     pub(crate) async fn show(&mut self, run: &Run, produced: u64) {
-        if !self.is_terminal && self.last_line.is_some_and(|last| last.elapsed() < LINE_EVERY) {
+        if !self.screen.is_terminal() && self.last_line.is_some_and(|last| last.elapsed() < LINE_EVERY) {
             return;
         }
         self.last_line = Some(Instant::now());
@@ -58,7 +54,7 @@ impl Live {
                 .iter()
                 .map(|partner| lane(run, dispatchers, partner)),
         );
-        self.draw(&lines);
+        self.screen.draw(&lines.join("\n"));
     }
 
     fn ingest(&mut self, ingestors: &[Scrape], produced: u64) -> String {
@@ -80,19 +76,6 @@ impl Live {
             of("rejected"),
             of("filtered"),
         )
-    }
-
-    #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
-    fn draw(&mut self, lines: &[String]) {
-        let mut text = String::new();
-        if self.is_terminal && self.drawn > 0 {
-            // Up to where the last drawing began, and clear from there.
-            let _written = write!(text, "\x1b[{}A\x1b[J", self.drawn);
-        }
-        text.push_str(&lines.join("\n"));
-        println!("{text}");
-        self.drawn = lines.len();
-        drop(std::io::stdout().flush());
     }
 }
 

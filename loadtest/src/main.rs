@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use loadtest::audit::{AuditArgs, Living, Report, audit};
+use loadtest::audit::{AuditArgs, Ended, Report, WatchArgs, audit, watch as watch_books};
 use loadtest::demo::{DemoArgs, demo};
 use loadtest::drain::{DrainArgs, drain};
 use loadtest::faults::{FaultsArgs, FlipsArgs, SoakArgs, faults, flips, soak};
@@ -43,13 +43,16 @@ enum Command {
     },
     /// Simulates partners that check every request
     Partners(PartnersArgs),
-    /// Prints the books, and ends with status 1 when they do not balance
+    /// Prints the books of a deployment, running or at rest; status 0: balanced, 1: something remains, 2: settings,
+    /// 3: Kafka or a log cannot be read
     Audit {
         #[command(flatten)]
         kafka: KafkaArgs,
         #[command(flatten)]
         args: AuditArgs,
-        /// Prints JSON
+        #[command(flatten)]
+        watch: WatchArgs,
+        /// Prints JSON: a document, with --watch a line a look
         #[arg(long)]
         json: bool,
     },
@@ -99,6 +102,9 @@ struct PartnersArgs {
     logs: PathBuf,
 }
 
+/// Exit status of an audit that could not read the books.
+const UNSEEN: u8 = 3;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let cli = config::parse::<Cli>();
@@ -122,10 +128,12 @@ async fn main() -> anyhow::Result<ExitCode> {
             say(&format!("{produced} records"));
         }
         Command::Partners(args) => partners(args).await?,
-        Command::Audit { kafka, args, json } => {
-            let report = audit(&kafka, &args, &Living::default()).await?;
-            return show(&report, json);
-        }
+        Command::Audit {
+            kafka,
+            args,
+            watch,
+            json,
+        } => return Ok(books(&kafka, &args, &watch, json).await),
         Command::Drain(args) => say(&drain(&args).await?.to_string()),
         Command::Faults(args) => {
             let report = faults(args).await?;
@@ -177,6 +185,33 @@ async fn partners(args: PartnersArgs) -> anyhow::Result<()> {
         ));
     }
     partners.flush()
+}
+
+/// Ends with a status of its own where the books cannot be read: nobody knows then whether they balance.
+async fn books(kafka: &KafkaArgs, args: &AuditArgs, how: &WatchArgs, json: bool) -> ExitCode {
+    let ended = match how.watch {
+        Some(every) => watch_books(kafka, args, every, how.admin_addr, json).await,
+        None => look(kafka, args, json).await,
+    };
+    match ended {
+        Ok(Ended::Balanced) => ExitCode::SUCCESS,
+        Ok(Ended::Residue) => ExitCode::FAILURE,
+        Ok(Ended::Unseen) => ExitCode::from(UNSEEN),
+        Err(error) => {
+            tracing::error!("the books cannot be read: {error:#}");
+            ExitCode::from(UNSEEN)
+        }
+    }
+}
+
+async fn look(kafka: &KafkaArgs, args: &AuditArgs, json: bool) -> anyhow::Result<Ended> {
+    let report = audit(kafka, args).await?;
+    show(&report, json)?;
+    Ok(if report.balances() {
+        Ended::Balanced
+    } else {
+        Ended::Residue
+    })
 }
 
 fn show(report: &Report, json: bool) -> anyhow::Result<ExitCode> {

@@ -11,11 +11,10 @@ use anyhow::Context;
 use messagebus::{KafkaArgs, offsets};
 use tempfile::TempDir;
 
-use crate::audit::{AuditArgs, Living, Report, audit};
+use crate::audit::{AuditArgs, Endpoint, Report, audit};
 use crate::partners::{Misbehaviour, Partners};
 use crate::ports;
 use crate::proxy::{Proxy, Weather, Whose};
-use crate::scrape::Scrape;
 use crate::service::{Kind, Service, impatient};
 use crate::stack::RedisCluster;
 use crate::stack::users::{AUDITOR, Passwords};
@@ -396,32 +395,54 @@ impl Run {
         Ok(ends.iter().map(|(_, end)| end).sum::<i64>() - done)
     }
 
-    /// The books.
+    /// The books at rest.
     ///
     /// # Errors
     /// A topic, a log or a service's metrics cannot be read.
     pub async fn audit(&self) -> anyhow::Result<Report> {
         self.partners.flush()?;
         let args = AuditArgs {
-            partners: self.partner_names.clone(),
-            logs: self.dir().to_owned(),
+            logs: Some(self.dir().to_owned()),
+            ..self.audit_args()
         };
-        let living = Living {
-            ingestors: self.living(Kind::Ingestor).await?,
-            dispatchers: self.living(Kind::Dispatcher).await?,
-        };
-        let kafka = self.passwords.log_in(AUDITOR, self.kafka.clone())?;
-        audit(&kafka, &args, &living).await
+        audit(&self.auditor()?, &args).await
     }
 
-    async fn living(&self, kind: Kind) -> anyhow::Result<Vec<Scrape>> {
-        let mut scrapes = Vec::new();
-        for service in self.of(kind) {
-            if !self.killed.iter().any(|name| name == service.name()) {
-                scrapes.push(service.metrics().await?);
-            }
+    /// How to reach Kafka as the user who may read everything.
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub fn auditor(&self) -> anyhow::Result<KafkaArgs> {
+        self.passwords.log_in(AUDITOR, self.kafka.clone())
+    }
+
+    /// The same as settings.
+    #[must_use]
+    pub fn auditor_settings(&self) -> Vec<(String, String)> {
+        let kafka = [
+            ("KAFKA_BROKERS".to_owned(), self.kafka.kafka_brokers.clone()),
+            ("TOPIC_PREFIX".to_owned(), self.kafka.topic_prefix.clone()),
+        ];
+        let login = self.passwords.settings(AUDITOR);
+        kafka.into_iter().chain(login).collect()
+    }
+
+    /// How to audit it while it runs: processes that were killed are left out.
+    #[must_use]
+    pub fn audit_args(&self) -> AuditArgs {
+        AuditArgs {
+            partners: self.partner_names.clone(),
+            ingestors: self.living(Kind::Ingestor),
+            flippers: self.living(Kind::Flipper),
+            dispatchers: self.living(Kind::Dispatcher),
+            ..AuditArgs::default()
         }
-        Ok(scrapes)
+    }
+
+    fn living(&self, kind: Kind) -> Vec<Endpoint> {
+        let was_killed = |service: &&Service| self.killed.iter().any(|name| name == service.name());
+        let living = self.of(kind).filter(|service| !was_killed(service));
+        living.map(|service| service.admin.into()).collect()
     }
 
     /// Asks every service to end, and checks that each does with status 0.

@@ -22,9 +22,16 @@ impl Scrape {
             .await
             .with_context(|| format!("asking {url}"))?;
         let text = text.text().await.with_context(|| format!("reading {url}"))?;
+        Self::parse(&text).with_context(|| format!("parsing {url}"))
+    }
+
+    /// Reads what a service exports.
+    ///
+    /// # Errors
+    /// It is not the text format.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
         let lines = text.lines().map(|line| Ok(line.to_owned()));
-        let scrape = prometheus_parse::Scrape::parse(lines).with_context(|| format!("parsing {url}"))?;
-        Ok(Self(scrape.samples))
+        Ok(Self(prometheus_parse::Scrape::parse(lines)?.samples))
     }
 
     /// The sum of all counters or gauges of that name, without `crawlerhints_`, that have these labels.

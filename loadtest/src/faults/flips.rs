@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use hint_schema::generation_event::{Generation, GenerationEvent};
 use messagebus::KafkaArgs;
-use rdkafka::Message;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::attempt::{Outcome, Scene, SceneSettings};
 use super::progress::Progress;
-use crate::read_topic::read_topic;
+use crate::audit::TopicReader;
 use crate::service::Kind;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -164,16 +163,14 @@ async fn wait_for_flips(scene: &Scene, args: &FlipsArgs) -> anyhow::Result<()> {
 /// How long each writer took to seal each generation once the next was opened, ascending. Blocks.
 fn pauses(kafka: &KafkaArgs) -> anyhow::Result<Vec<Duration>> {
     let (mut opened, mut sealed) = (BTreeMap::<Generation, i64>::new(), Vec::new());
-    read_topic(kafka, &kafka.topics().generations(), |record| {
-        let at = record.timestamp().to_millis().unwrap_or_default();
-        match record.payload().map(GenerationEvent::decode) {
-            Some(Ok(GenerationEvent::Opened(event))) => {
-                opened.entry(event.generation).or_insert(at);
-            }
-            Some(Ok(GenerationEvent::Sealed(event))) => sealed.push((event.generation, at)),
-            _ => {}
+    let mut reader = TopicReader::new(kafka, &kafka.topics().generations())?;
+    reader.catch_up(|record| match GenerationEvent::decode(record.payload) {
+        Ok(GenerationEvent::Opened(event)) => {
+            opened.entry(event.generation).or_insert(record.timestamp_ms);
         }
-        Ok(())
+        Ok(GenerationEvent::Sealed(event)) => sealed.push((event.generation, record.timestamp_ms)),
+        // Nothing of a pause; a tombstone has no value.
+        Ok(_) | Err(_) => {}
     })?;
     let pause = |(generation, at): (Generation, i64)| {
         let pause = at - opened.get(&(generation + 1))?;

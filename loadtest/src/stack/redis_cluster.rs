@@ -211,6 +211,21 @@ impl RedisCluster {
         node.run(&cmd("FLUSHALL")).await
     }
 
+    /// Deletes one key at some node, as a bug or a hand may.
+    ///
+    /// # Errors
+    /// No node holds any, or one does not answer.
+    pub async fn delete_a_key(&self) -> anyhow::Result<()> {
+        for node in &self.nodes {
+            if let Some(key) = node.run::<Option<Vec<u8>>>(&cmd("RANDOMKEY")).await? {
+                let deleted: u64 = node.run(cmd("DEL").arg(key)).await?;
+                anyhow::ensure!(deleted == 1, "the key was gone already");
+                return Ok(());
+            }
+        }
+        anyhow::bail!("there is no key to delete")
+    }
+
     /// Kills one node, as kill -9 does.
     ///
     /// # Errors

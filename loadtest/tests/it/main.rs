@@ -1,6 +1,7 @@
 //! The whole pipeline, as real processes, with real Kafka and Redis, under faults. Each test ends with the books.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audit;
 mod catching_up;
 mod degraded;
 mod doors;

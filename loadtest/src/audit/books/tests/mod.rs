@@ -1,0 +1,6 @@
+//! The books on logs made by hand.
+
+mod generations;
+mod lanes;
+mod logs;
+mod urls;
