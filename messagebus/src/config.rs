@@ -100,10 +100,29 @@ fn sentence(command: &Command, error: &clap::Error) -> Option<String> {
         return None;
     };
     let name = variable(command, argument).unwrap_or_else(|| argument.clone());
-    Some(format!(
+    Some(without_secrets(&format!(
         "setting {name} has the value \"{value}\", which does not parse: {}",
         expectation(command, argument, error)
-    ))
+    )))
+}
+
+/// The text without what URLs in it may hold of secrets: log-ins and query strings.
+fn without_secrets(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\'');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, url)) = rest.split_once("://") {
+        let (url, after) = url.split_at(url.find(ends).unwrap_or(url.len()));
+        let url = url
+            .rsplit_once('@')
+            .map_or(url.to_owned(), |(_, host)| format!("…@{host}"));
+        let url = url
+            .split_once('?')
+            .map_or(url.clone(), |(path, _)| format!("{path}?…"));
+        shown.extend([before, "://", &url]);
+        rest = after;
+    }
+    shown + rest
 }
 
 fn expectation(command: &Command, argument: &str, error: &clap::Error) -> String {
@@ -173,6 +192,19 @@ mod tests {
         let text = complaint(&["--flip-max-urls", "many"]);
         assert!(text.contains("FLIP_MAX_URLS has the value \"many\""), "{text}");
         assert!(text.contains("expected: Most keys of a generation"), "{text}");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_log_in_and_its_query() {
+        for (text, shown) in [
+            ("is \"redis://me:pw@h:1/x\", no", "is \"redis://…@h:1/x\", no"),
+            ("a=https://h/?key=k,b=https://i", "a=https://h/?…,b=https://i"),
+            ("redis://p@w@h", "redis://…@h"),
+            ("redis://u:p?w@h", "redis://…@h"),
+            ("2 minuets", "2 minuets"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
     }
 
     #[test]

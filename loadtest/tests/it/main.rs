@@ -8,6 +8,7 @@ mod doors;
 mod exported;
 mod faults;
 mod full_disk;
+mod logs;
 mod memory;
 mod pipeline;
 mod settings;

@@ -8,7 +8,7 @@ const REDIS: [(&str, &str); 2] = [
     ("REDIS_B", "redis://127.0.0.1:2"),
 ];
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
     this.ancestors().nth(2).unwrap().join(name)
 }
