@@ -270,7 +270,7 @@ impl Lane {
             let (host, urls) = (name_hash(hints.host.as_bytes()), hints.urls.len() as u64);
             let outcomes = outcomes.get(&host).copied().unwrap_or(0);
             if outcomes > urls {
-                self.repeats += self.owed.pay(host, place, outcomes - urls);
+                self.repeats += self.owed.pay(host, outcomes - urls);
             } else if zones.may_be_out(host) {
                 self.opted_out += urls - outcomes;
             } else if outcomes < urls {

@@ -15,18 +15,16 @@ impl Owed {
         self.0.entry(host).or_default().push((place, urls));
     }
 
-    /// A batch has more outcomes of a host than URLs: they are those of earlier batches of its partition. Returns
-    /// what nobody was owed.
-    pub(super) fn pay(&mut self, host: u128, place: Place, mut urls: u64) -> u64 {
+    /// A batch has more outcomes of a host than URLs: they are those of earlier batches. Batches come in the order
+    /// in which they stand, so that none pays for a later one. Returns what nobody was owed.
+    pub(super) fn pay(&mut self, host: u128, mut urls: u64) -> u64 {
         let Some(owed) = self.0.get_mut(&host) else {
             return urls;
         };
-        for ((partition, offset), missing) in owed.iter_mut().rev() {
-            if *partition == place.0 && *offset < place.1 {
-                let paid = urls.min(*missing);
-                *missing -= paid;
-                urls -= paid;
-            }
+        for (_, missing) in owed.iter_mut().rev() {
+            let paid = urls.min(*missing);
+            *missing -= paid;
+            urls -= paid;
         }
         owed.retain(|(_, missing)| *missing > 0);
         if owed.is_empty() {

@@ -95,10 +95,12 @@ fn hosts_that_stand_in_for_each_other_in_the_sum_are_told_apart() {
         batch
     };
     topics.batch(1, 0, &["/z"]);
-    topics.batch_again(&with_other(2, &["/x"]));
-    topics.batch_again(&with_other(3, &["/y"]));
-    // The first host's request took batches 1 and 2, the other host's 2 and 3: batch 2 has two outcomes.
+    topics.batch_again(&with_other(2, &["/x", "/y"]));
+    topics.batch_again(&with_other(3, &["/z"]));
+    // The first host's request took batches 1 and 2; the other's were too large for all of it, and the second took
+    // the rest of 2, and 3. Batch 2 has as many outcomes as URLs, and one host's are the other's.
     topics.receipt(2, 2);
+    topics.receipt_at(OTHER_HOST, 2, 1);
     topics.receipt_at(OTHER_HOST, 3, 2);
     topics.receipt(3, 1);
     let report = topics.look(3);
