@@ -91,7 +91,7 @@ async fn send_marked(run: &Run) {
         send(&producer, &topics.cache_misses(), b"mark-junk", &miss.encode()).await;
     }
     send(
-        run,
+        &producer,
         &topics.cache_misses(),
         b"mark-junk",
         b"mark-junk, not a message",
@@ -105,7 +105,7 @@ async fn send_marked(run: &Run) {
     )
     .await;
     send(
-        run,
+        &producer,
         &topics.generations(),
         b"mark-junk",
         b"mark-junk, not an event",
