@@ -55,7 +55,7 @@ pub struct Drained {
 
 /// Every measurement, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Measured(pub Vec<Drained>);
+pub struct Measured(Vec<Drained>);
 
 /// Drains generations of each size in turn.
 ///
@@ -75,25 +75,7 @@ pub async fn drain(args: &DrainArgs) -> anyhow::Result<Measured> {
 }
 
 async fn measure(keys: u64, args: &DrainArgs) -> anyhow::Result<Drained> {
-    let stack = Stack::start(PREFIX).await?;
-    let settings = RunSettings {
-        ingestors: 0,
-        dispatchers: 0,
-        flip_interval: NEVER,
-        settings: vec![("FLIP_MAX_URLS".to_owned(), u64::MAX.to_string())],
-        ..RunSettings::default()
-    };
-    let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
-    let is_open = async |run: &Run| Ok(run.active_generation().await.is_some());
-    run.wait_until("a generation is opened", READY_WITHIN, is_open)
-        .await?;
-    let generation = run.active_generation().await.context("no generation is open")?;
-    let [a, b] = &stack.clusters;
-    let cluster = match ClusterName::of(generation) {
-        ClusterName::A => a,
-        ClusterName::B => b,
-    };
-    fill(cluster, generation, keys, args.hosts).await?;
+    let (_stack, mut run) = filled(keys, args.hosts).await?;
     let idle = peak(&run)?;
     run.flip().await?;
     let is_drained = async |run: &Run| Ok(metric(run, "flipper_last_run_urls").await > 0.0);
@@ -116,6 +98,33 @@ async fn measure(keys: u64, args: &DrainArgs) -> anyhow::Result<Drained> {
 
 async fn metric(run: &Run, name: &str) -> f64 {
     run.metric(Kind::Flipper, name, &[]).await
+}
+
+/// A flipper, and so many keys in the generation that is active. The stack ends with its value.
+///
+/// # Errors
+/// Something cannot be started.
+pub async fn filled(keys: u64, hosts: u32) -> anyhow::Result<(Stack, Run)> {
+    let stack = Stack::start(PREFIX).await?;
+    let settings = RunSettings {
+        ingestors: 0,
+        dispatchers: 0,
+        flip_interval: NEVER,
+        settings: vec![("FLIP_MAX_URLS".to_owned(), u64::MAX.to_string())],
+        ..RunSettings::default()
+    };
+    let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
+    let is_open = async |run: &Run| Ok(run.active_generation().await.is_some());
+    run.wait_until("a generation is opened", READY_WITHIN, is_open)
+        .await?;
+    let generation = run.active_generation().await.context("no generation is open")?;
+    let [a, b] = &stack.clusters;
+    let cluster = match ClusterName::of(generation) {
+        ClusterName::A => a,
+        ClusterName::B => b,
+    };
+    fill(cluster, generation, keys, hosts).await?;
+    Ok((stack, run))
 }
 
 /// Writes the first `keys` URLs of the traffic under `generation`.
