@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod config;
 mod control;
+mod deep;
 mod drain;
 mod flip;
 pub mod metrics;

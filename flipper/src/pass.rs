@@ -1,15 +1,16 @@
 //! One pass of a drain over the slots that held keys when it began, many of them in flight, in bounded memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
-use generations::{DrainError, Page, SlotCount, slot_of_name};
+use generations::{DrainError, Page, SlotCount};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Assembler, Batch};
+use crate::deep::DeepSlots;
 use crate::drain::GenerationDrain;
 use crate::publish::Published;
 use crate::room::{Room, Taken};
@@ -31,19 +32,12 @@ enum Ended {
     },
 }
 
-/// A slot that holds more than was read of it. The rest shows only once what was read is removed.
-struct Deep {
-    left: u64,
-    /// Names that were read and are not removed yet.
-    pending: usize,
-}
-
 /// One pass.
 pub(crate) struct Pass<'a> {
     drain: &'a GenerationDrain,
     assembler: Assembler,
     waiting: VecDeque<SlotCount>,
-    deep: BTreeMap<u16, Deep>,
+    deep: DeepSlots,
     work: FuturesUnordered<BoxFuture<'a, Ended>>,
     reading: usize,
     room: Room,
@@ -62,7 +56,7 @@ impl<'a> Pass<'a> {
             drain,
             assembler,
             waiting,
-            deep: BTreeMap::new(),
+            deep: DeepSlots::default(),
             work: FuturesUnordered::new(),
             reading: 0,
             room: Room::default(),
@@ -96,7 +90,10 @@ impl<'a> Pass<'a> {
                     self.room.give_back(room);
                     let published = result?;
                     self.count(published);
-                    self.go_on(&batch, published);
+                    let all = published.left == 0 && !published.unlink_unknown;
+                    for slot in self.deep.removed(batch.names(), all) {
+                        self.waiting.push_front(slot);
+                    }
                     emitted = true;
                 }
             }
@@ -128,12 +125,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn take(&mut self, SlotCount { slot, keys }: SlotCount, page: Result<Page, DrainError>) {
+    fn take(&mut self, counted: SlotCount, page: Result<Page, DrainError>) {
         let page = match page {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!(
-                    slot,
+                    slot = counted.slot,
                     error = &error as &dyn std::error::Error,
                     "slot not read, visited again later"
                 );
@@ -142,12 +139,7 @@ impl<'a> Pass<'a> {
         };
         let added = self.assembler.add(&page);
         self.room.opened(added.names, added.bytes);
-        let (read, pending) = (page.len(), added.names);
-        // Names that stay would fill the next page as well: the next pass sees what becomes of those.
-        if keys > read as u64 && pending == read && read > 0 {
-            let left = keys - read as u64;
-            self.deep.insert(slot, Deep { left, pending });
-        }
+        self.deep.read(counted, page.len(), added.names);
         added.full.into_iter().for_each(|batch| self.publish(batch));
     }
 
@@ -176,31 +168,6 @@ impl<'a> Pass<'a> {
         found.merged_keys += published.merged_keys;
         found.batches += 1;
         found.unlink_unknown |= published.unlink_unknown;
-    }
-
-    /// Lets the next page be read of every slot of which nothing that was read is in Redis any more. Where a name may
-    /// be, its slot is left to the next pass, or the page could hold it again (I7).
-    fn go_on(&mut self, batch: &Batch, published: Published) {
-        if self.deep.is_empty() {
-            return;
-        }
-        let all_removed = published.left == 0 && !published.unlink_unknown;
-        for slot in batch.names().map(slot_of_name) {
-            let Some(deep) = self.deep.get_mut(&slot) else {
-                continue;
-            };
-            deep.pending -= 1;
-            let next = SlotCount {
-                slot,
-                keys: deep.left,
-            };
-            if !all_removed {
-                self.deep.remove(&slot);
-            } else if deep.pending == 0 {
-                self.deep.remove(&slot);
-                self.waiting.push_front(next);
-            }
-        }
     }
 
     fn tell_left_alone(&mut self) {

@@ -33,6 +33,25 @@ fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
 }
 
 #[test]
+fn a_host_of_many_pages_is_drained_to_exact_books() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            settings: vec![("BATCH_MAX_URLS".to_owned(), "20".to_owned())],
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(3, 4_000, 12_000).await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(
+            (report.generations.unaudited, report.generations.failed),
+            (0, 0),
+            "{report}"
+        );
+        assert_eq!(report.repeats, 0, "{report}");
+    });
+}
+
+#[test]
 fn a_service_that_is_asked_to_end_leaves_exact_books() {
     on_shared_threads(async {
         let mut pipeline = Pipeline::start(RunSettings {
