@@ -64,7 +64,7 @@ pub async fn faults(args: FaultsArgs) -> anyhow::Result<FaultReport> {
 
 /// One run with its faults.
 async fn run_plan(plan: Plan) -> Row {
-    Row::of(&plan, attempt(&plan).await)
+    Row::of(&plan, Box::pin(attempt(&plan)).await)
 }
 
 fn write(path: &Path, report: &FaultReport) -> anyhow::Result<()> {
