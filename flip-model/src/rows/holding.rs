@@ -117,7 +117,20 @@ fn writers_fail() -> Vec<Row> {
             THROUGH,
             Scenario {
                 writers: 2,
+                last: 2,
                 slow_commits: true,
+                ..with(Faults {
+                    rebalances: 2,
+                    unanswered: 1,
+                    ..NONE
+                })
+            },
+        ),
+        holds(
+            "rebalance-and-lapse",
+            THROUGH,
+            Scenario {
+                writers: 2,
                 ..with(Faults {
                     passes: 1,
                     rebalances: 1,

@@ -8,7 +8,7 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         holds(
             "batches-in-flight",
-            REPLAYED,
+            THROUGH,
             Scenario {
                 input: one_partition(&[0, 0, 1]),
                 in_flight: 2,
@@ -26,7 +26,6 @@ pub(super) fn rows() -> Vec<Row> {
             Scenario {
                 input: one_partition(&[0, 1, 0]),
                 batch: 2,
-                in_flight: 2,
                 last: 2,
                 ..with(Faults {
                     losses: 1,
@@ -41,6 +40,7 @@ pub(super) fn rows() -> Vec<Row> {
             Scenario {
                 input: vec![vec![0], vec![0]],
                 writers: 2,
+                last: 2,
                 ..with(Faults {
                     losses: 1,
                     rebalances: 1,
