@@ -52,7 +52,7 @@ pub struct FlipReport {
     /// Generations that failed.
     pub failed: u64,
     /// Writers' pauses around flips in seconds, from the record `Opened` of the next generation to a writer's
-    /// `Sealed` of the one before, by the time at which each was handed to Kafka: at least the pause.
+    /// `Sealed` of the one before, by the time at which each was handed to Kafka: at most that was the pause.
     pub pause_p50_seconds: f64,
     /// 99 of 100 were at most this long.
     pub pause_p99_seconds: f64,
