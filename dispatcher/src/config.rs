@@ -6,7 +6,7 @@ use clap::Parser;
 use hinters::PartnerSetting;
 use ipnet::IpNet;
 use messagebus::config::SecretFile;
-use messagebus::{AdminArgs, KafkaArgs, LogArgs};
+use messagebus::{AdminArgs, KafkaArgs, LogArgs, TraceArgs};
 
 /// Tells partners which pages changed.
 #[derive(Clone, Debug, Parser)]
@@ -39,6 +39,9 @@ pub struct Config {
     /// Logs.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 #[cfg(test)]

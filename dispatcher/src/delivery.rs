@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hinters::{Action, Failure, Hinter, HostKey as Key, IndexerError, Submission};
+use messagebus::trace::Work;
 
 use crate::books::{Books, Reason};
 use crate::gate::Pass;
@@ -49,7 +50,13 @@ impl Delivery {
     ///
     /// # Errors
     /// Kafka will not take what has to be written down.
-    pub(crate) async fn attempt(&self, load: Load, pass: Pass, number: u32) -> anyhow::Result<Attempt> {
+    pub(crate) async fn attempt(
+        &self,
+        load: Load,
+        pass: Pass,
+        number: u32,
+        mut trace: Work,
+    ) -> anyhow::Result<Attempt> {
         let mut attempt = Attempt {
             host: load.host.clone(),
             ended: Vec::new(),
@@ -77,7 +84,8 @@ impl Delivery {
         let (covered, outside) = load.split(|url| key.covers(url));
         self.give_up(&mut attempt, outside, &Reason::key_scope()).await?;
         if !covered.urls.is_empty() {
-            self.submit(&mut attempt, covered, &key, pass, number).await?;
+            self.submit(&mut attempt, covered, &key, pass, number, &mut trace)
+                .await?;
         }
         Ok(attempt)
     }
@@ -89,8 +97,9 @@ impl Delivery {
         key: &Key,
         pass: Pass,
         number: u32,
+        trace: &mut Work,
     ) -> anyhow::Result<()> {
-        match self.request(&load, key).await {
+        match self.request(&load, key, trace).await {
             Ok(status) => {
                 pass.succeeded();
                 self.books.metrics.attempts.observe(f64::from(number));
@@ -109,7 +118,7 @@ impl Delivery {
         Ok(())
     }
 
-    async fn request(&self, load: &Load, key: &Key) -> Result<u16, IndexerError> {
+    async fn request(&self, load: &Load, key: &Key, trace: &mut Work) -> Result<u16, IndexerError> {
         let started = Instant::now();
         let submission = Submission {
             host: &load.host.name,
@@ -122,6 +131,9 @@ impl Delivery {
             Err(error) => error.failure,
         };
         self.books.metrics.request(outcome, started.elapsed());
+        if result.is_err() {
+            trace.fail(outcome.to_string()); // Without the partner's words, which may name a URL.
+        }
         result.map(|accepted| accepted.status)
     }
 

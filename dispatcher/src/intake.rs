@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use hint_schema::HintBatch;
 use messagebus::metrics::{ConsumerError, GroupMetrics};
+use messagebus::trace::Origins;
 use messagebus::{Consumer, Record, RecordBatch, Span};
 use prometheus::Histogram;
 
@@ -22,6 +23,8 @@ pub(crate) struct Intake {
 pub(crate) struct Held {
     pub(crate) span: Span,
     pub(crate) since: Instant,
+    /// The trace that published it.
+    pub(crate) origin: Origins,
     /// Counts against the lane's buffer: what waits bounds what is read.
     _place: RecordBatch,
 }
@@ -45,6 +48,7 @@ impl Intake {
         let held = Held {
             span,
             since: Instant::now(),
+            origin: records.origins().clone(),
             _place: records,
         };
         Some((held, hints))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use messagebus::trace::{self, Origins, SpanKind, Work};
 use messagebus::{RecordBatch, now_ms};
 use prometheus::Histogram;
 use tokio::sync::{mpsc, watch};
@@ -18,7 +19,7 @@ use crate::delivery::{Attempt, Delivery, Failed};
 use crate::gate::{Gate, Pass};
 use crate::intake::{Held, Intake};
 use crate::retries::Retries;
-use crate::waiting::{Assignment, Bounds, Waiting};
+use crate::waiting::{Assignment, Bounds, Load, Waiting};
 
 /// Attempts under way at once, those included whose outcome is being written down.
 const ATTEMPTS: usize = 64;
@@ -144,9 +145,28 @@ impl Lane {
     fn send(&mut self, pass: Pass) {
         let Some(load) = self.waiting.take() else { return };
         let number = self.retries.requests(&load.host) + 1;
+        let trace = self.trace(&load, number);
         let delivery = Arc::clone(&self.delivery);
         self.work
-            .spawn(async move { delivery.attempt(load, pass, number).await });
+            .spawn(async move { delivery.attempt(load, pass, number, trace).await });
+    }
+
+    /// The trace of an attempt, linked to those that published its hints.
+    fn trace(&self, load: &Load, number: u32) -> Work {
+        if !trace::is_on() {
+            return Work::default();
+        }
+        let mut origins = Origins::default();
+        for batch in self.waiting.batches_of(load) {
+            origins.add(&batch.origin);
+        }
+        let mut work = Work::begin("submit", SpanKind::Client, origins);
+        work.generation(load.newest.generation);
+        work.set("crawlerhints.partner", self.delivery.partner.name().to_owned());
+        work.set("crawlerhints.host", load.host.name.to_string());
+        work.count("crawlerhints.urls", load.urls.len());
+        work.set("crawlerhints.attempt", i64::from(number));
+        work
     }
 
     /// Notes what came of an attempt. Here alone hints end, and here alone batches are completed.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dispatcher::config::Config;
+use messagebus::trace::Traces;
 use messagebus::{Service, config, telemetry};
 
 #[global_allocator]
@@ -15,6 +16,7 @@ const GRACE: Duration = Duration::from_secs(50);
 async fn main() -> anyhow::Result<()> {
     let config = config::parse::<Config>();
     telemetry::init(&config.log)?;
+    let _traces = Traces::start(&config.trace, "dispatcher")?;
     tracing::info!(?config, "starting");
 
     let mut service = Service::new(GRACE);

@@ -8,7 +8,7 @@ mod load;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -197,6 +197,13 @@ impl<B> Waiting<B> {
             .batches
             .extract_if(.., |_, open| open.assignment == assignment);
         gone.map(|(_, open)| open.batch).collect()
+    }
+
+    /// The batches that a load's hints came in, each once.
+    pub(crate) fn batches_of(&self, load: &Load) -> impl Iterator<Item = &B> {
+        let tickets: BTreeSet<Ticket> = load.hints.iter().map(|hint| hint.ticket).collect();
+        let open = tickets.into_iter().filter_map(|ticket| self.batches.get(&ticket));
+        open.map(|open| &open.batch)
     }
 
     /// Every batch that is not whole.

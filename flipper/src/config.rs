@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, ValueEnum};
 use generations::RedisArgs;
 use generations::protocol::{BooksPolicy, FlipperSettings};
-use messagebus::{AdminArgs, KafkaArgs, LogArgs, config};
+use messagebus::{AdminArgs, KafkaArgs, LogArgs, TraceArgs, config};
 
 /// Opens, drains and settles generations.
 #[derive(Clone, Debug, Parser)]
@@ -33,6 +33,9 @@ pub struct Config {
     /// Logs.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 /// When to flip, and how to judge.

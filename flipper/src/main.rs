@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flipper::config::Config;
+use messagebus::trace::Traces;
 use messagebus::{Service, config, telemetry};
 
 #[global_allocator]
@@ -16,6 +17,7 @@ const GRACE: Duration = Duration::from_secs(100);
 async fn main() -> anyhow::Result<()> {
     let config = config::parse::<Config>();
     telemetry::init(&config.log)?;
+    let _traces = Traces::start(&config.trace, "flipper")?;
     tracing::info!(?config, "starting");
 
     let mut service = Service::new(GRACE);

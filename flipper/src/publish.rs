@@ -9,6 +9,7 @@ use generations::{Drain, Name, UnlinkAnswer, name_hash, slot_of_name};
 use hint_schema::{BatchId, HintBatch};
 use messagebus::clock::now_ms;
 use messagebus::metrics::{BusMetrics, Stage};
+use messagebus::trace::{Origins, SpanKind, TRACEPARENT, Work};
 use messagebus::{OutRecord, Producer};
 
 use crate::batch::Batch;
@@ -84,8 +85,17 @@ impl Publisher {
     /// # Errors
     /// Kafka will not take the batch, or the producer is dead.
     pub(crate) async fn publish(&self, batch: &Batch) -> anyhow::Result<Published> {
+        let mut work = Work::begin("publish", SpanKind::Producer, Origins::default());
+        work.generation(self.generation);
+        work.count("crawlerhints.urls", batch.url_count());
         let payload = self.encode(batch);
-        self.send(batch.partition, &payload, batch.url_count()).await?;
+        let sent = self
+            .send(batch.partition, &payload, batch.url_count(), &work)
+            .await;
+        if let Err(error) = sent {
+            work.fail(format!("{error:#}"));
+            return Err(error);
+        }
         // What is not needed any more is not kept while Redis answers: a drain's memory is its batches'.
         drop(payload);
         self.observe_ages(batch);
@@ -112,14 +122,16 @@ impl Publisher {
     }
 
     /// Only a byte-identical re-send uses a batch id again.
-    async fn send(&self, partition: i32, payload: &[u8], urls: usize) -> anyhow::Result<()> {
+    async fn send(&self, partition: i32, payload: &[u8], urls: usize, work: &Work) -> anyhow::Result<()> {
         let key = partition.to_string();
+        let traceparent = work.traceparent();
+        let headers = traceparent.as_ref().map(|trace| (TRACEPARENT, trace.as_bytes()));
         let record = OutRecord {
             topic: &self.topic,
             partition: Some(partition),
             key: key.as_bytes(),
             payload: Some(payload),
-            headers: &[],
+            headers: headers.as_slice(),
         };
         let started = Instant::now();
         if let Err(error) = self.producer.persist(record).await {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 use generations::RedisArgs;
-use messagebus::{AdminArgs, KafkaArgs, LogArgs, config};
+use messagebus::{AdminArgs, KafkaArgs, LogArgs, TraceArgs, config};
 
 use crate::transformation::Transformations;
 
@@ -33,6 +33,9 @@ pub struct Config {
     /// Logs.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 #[cfg(test)]

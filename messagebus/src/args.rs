@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use url::Url;
 
 use crate::{config::SecretFile, topics::Topics};
 
@@ -137,6 +138,14 @@ pub struct LogArgs {
     /// What is logged, as `info` or `info,messagebus=debug`
     #[arg(long, env, default_value = "info", value_parser = crate::telemetry::filter_text)]
     pub rust_log: String,
+}
+
+/// Where traces go.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TraceArgs {
+    /// Collector of traces, as OTLP over HTTP: its base URL, to which `/v1/traces` is added; no traces when unset
+    #[arg(long, env, value_parser = crate::trace::endpoint)]
+    pub otel_exporter_otlp_endpoint: Option<Url>,
 }
 
 /// The shape of a log line.

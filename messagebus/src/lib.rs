@@ -19,8 +19,9 @@ pub mod service;
 pub mod telemetry;
 pub mod token;
 pub mod topics;
+pub mod trace;
 
-pub use args::{AdminArgs, KafkaArgs, LogArgs};
+pub use args::{AdminArgs, KafkaArgs, LogArgs, TraceArgs};
 pub use clock::{BootInstant, now_ms};
 pub use consumer::{Consumer, ConsumerOptions, PartitionStatus, Record, RecordBatch, consume};
 pub use election::{Candidate, elect};

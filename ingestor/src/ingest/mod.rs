@@ -367,7 +367,8 @@ impl IngestLoop {
     fn rewind(&mut self, dropped: &[BatchTag]) {
         self.parts.metrics.lease_lost.inc();
         let (mut unjudged, mut unknown) = (0, 0);
-        for batch in dropped.iter().filter_map(|tag| self.open.remove(tag)) {
+        for mut batch in dropped.iter().filter_map(|tag| self.open.remove(tag)) {
+            batch.work.fail("the lease was over: its records are read again");
             unknown += batch.unanswered;
             if batch.replay.is_none() {
                 batch

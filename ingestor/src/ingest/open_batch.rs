@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hint_schema::generation_event::{Generation, OffsetInterval};
+use messagebus::trace::{SpanKind, Work};
 use messagebus::{Consumer, Record, RecordBatch, Span};
 
 use crate::reason::Reason;
@@ -23,6 +24,8 @@ pub(crate) struct OpenBatch {
     pub(crate) unanswered: u64,
     /// When its SETs were handed over.
     pub(crate) staged: Option<Instant>,
+    /// Its trace.
+    pub(crate) work: Work,
 }
 
 impl OpenBatch {
@@ -43,6 +46,7 @@ impl OpenBatch {
             (reason, u64::from(span.records))
         });
         let not_begun = not_begun.collect();
+        let work = trace("ingest", &records);
         records.let_go(stale.iter().map(|span| span.records).sum());
         Self {
             not_begun,
@@ -52,11 +56,17 @@ impl OpenBatch {
             generation: 0,
             unanswered: 0,
             staged: None,
+            work,
         }
     }
 
     /// A batch of input that is read again: nobody's to begin or to complete.
     pub(crate) fn again(records: RecordBatch, failed: Generation) -> Self {
+        let mut work = trace("ingest again", &records);
+        work.set(
+            "crawlerhints.failed_generation",
+            i64::try_from(failed).unwrap_or(i64::MAX),
+        );
         Self {
             spans: records.spans().to_vec(),
             not_begun: Vec::new(),
@@ -65,6 +75,7 @@ impl OpenBatch {
             generation: 0,
             unanswered: 0,
             staged: None,
+            work,
         }
     }
 
@@ -109,4 +120,10 @@ impl OpenBatch {
             .records()
             .filter(move |record| all || began(record.partition))
     }
+}
+
+fn trace(name: &'static str, records: &RecordBatch) -> Work {
+    let mut work = Work::begin(name, SpanKind::Consumer, records.origins().clone());
+    work.count("messaging.batch.message_count", records.len());
+    work
 }

@@ -30,6 +30,7 @@ impl IngestLoop {
             return Ok(());
         };
         batch.generation = generation;
+        batch.work.generation(generation);
         let (spans, is_live) = (batch.spans().to_vec(), batch.replay.is_none());
         let (tally, mut rejected) = self.judge(&spans, &records, &zones, generation, is_live);
         if !is_live {

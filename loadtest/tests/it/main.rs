@@ -13,3 +13,4 @@ mod memory;
 mod pipeline;
 mod settings;
 mod support;
+mod traces;

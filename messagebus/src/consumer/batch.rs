@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::buffer::Buffer;
-use crate::ledger::Span;
+use crate::{ledger::Span, trace::Origins};
 
 /// Marks a record without a key.
 const NO_KEY: u32 = u32::MAX;
@@ -28,6 +28,7 @@ pub struct Record<'a> {
 pub struct RecordBatch {
     arena: Arena,
     spans: Vec<Span>,
+    origins: Origins,
     buffer: Arc<Buffer>,
     counted: usize,
     /// Records of its spans: those that count as polled.
@@ -35,13 +36,14 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    pub(super) fn new(arena: Arena, spans: Vec<Span>, buffer: Arc<Buffer>) -> Self {
+    pub(super) fn new(arena: Arena, spans: Vec<Span>, origins: Origins, buffer: Arc<Buffer>) -> Self {
         let counted = arena.capacity();
         let polled = spans.iter().map(|span| span.records).sum();
         buffer.grow(counted, polled);
         Self {
             arena,
             spans,
+            origins,
             buffer,
             counted,
             polled,
@@ -62,6 +64,11 @@ impl RecordBatch {
     /// One span for each partition that the batch has records of.
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// The traces that its records came from; none while no traces are sent.
+    pub fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// Number of records.
@@ -233,7 +240,7 @@ mod tests {
             records: 3,
             first_timestamp_ms: 7,
         };
-        let mut batch = RecordBatch::new(arena, vec![span], Arc::clone(&buffer));
+        let mut batch = RecordBatch::new(arena, vec![span], Origins::default(), Arc::clone(&buffer));
         assert!(buffer.used() >= 100);
         batch.let_go(1);
         assert_eq!(records.get(), 2.0);

@@ -18,6 +18,7 @@ use crate::client::Quiet;
 use crate::ledger::Span;
 use crate::metrics::{BusMetrics, ConsumerError, GroupMetrics};
 use crate::offsets;
+use crate::trace::Origins;
 
 /// Small batches: what is read again goes between the live ones.
 const BATCH_RECORDS: usize = 2_000;
@@ -79,6 +80,7 @@ pub fn read_range(
         client,
         arena: buffer.arena(),
         buffer,
+        origins: Origins::default(),
         span: empty_span(range.partition, range.from),
         metrics: metrics.group(&group, &range.topic),
         range,
@@ -109,6 +111,8 @@ struct Worker {
     range: Range,
     arena: Arena,
     buffer: Arc<Buffer>,
+    /// Of the records in `arena`.
+    origins: Origins,
     /// What `arena` covers so far.
     span: Span,
     gone: IntCounter,
@@ -186,6 +190,7 @@ impl Worker {
                 }
                 self.span.to = record.offset + 1;
                 self.span.records += 1;
+                self.origins.add_of(&message);
                 drop(message);
                 if self.arena.len() >= BATCH_RECORDS || self.arena.used() >= self.buffer.max_arena() {
                     self.send();
@@ -207,7 +212,8 @@ impl Worker {
         let next = empty_span(self.span.partition, self.span.to);
         let span = std::mem::replace(&mut self.span, next);
         let arena = std::mem::replace(&mut self.arena, self.buffer.arena());
-        let batch = RecordBatch::new(arena, vec![span], Arc::clone(&self.buffer));
+        let origins = std::mem::take(&mut self.origins);
+        let batch = RecordBatch::new(arena, vec![span], origins, Arc::clone(&self.buffer));
         // Nobody listens any more: `is_stopped` sees it too.
         drop(self.batches.blocking_send(batch));
     }

@@ -22,7 +22,7 @@ use super::{
     shared::Shared,
     topic_list,
 };
-use crate::{args::KafkaArgs, ledger::View, metrics::ConsumerError};
+use crate::{args::KafkaArgs, ledger::View, metrics::ConsumerError, trace::Origins};
 
 /// Longest wait for a record, and so for a request to pause, rewind or stop to be heard.
 const POLL: Duration = Duration::from_millis(50);
@@ -61,6 +61,8 @@ pub(super) struct Worker {
     /// Batches that the channel had no room for. Partitions are paused meanwhile, so they are few.
     waiting: VecDeque<RecordBatch>,
     filling: Filling,
+    /// Of the records in `filling`.
+    origins: Origins,
     /// The version of the assignment that `filling` knows.
     seen: u64,
     assigned: Vec<View>,
@@ -88,6 +90,7 @@ impl Worker {
             batches,
             waiting: VecDeque::new(),
             filling,
+            origins: Origins::default(),
             seen: 0,
             assigned: Vec::new(),
             paused: BTreeSet::new(),
@@ -116,7 +119,10 @@ impl Worker {
         let mut wait = self.wait();
         while !self.filling.is_full() {
             match client.poll(wait) {
-                Some(Ok(message)) => self.take(&record(&message)),
+                Some(Ok(message)) => {
+                    self.take(&record(&message));
+                    self.origins.add_of(&message);
+                }
                 Some(Err(error)) => return self.count(&error),
                 None => return,
             }
@@ -163,6 +169,7 @@ impl Worker {
     /// Ends the batch under way and enters its spans into the ledger; what is stale by now is dropped there.
     fn close_batch(&mut self) {
         let read = self.filling.age(Instant::now());
+        let origins = std::mem::take(&mut self.origins);
         let Some((arena, mut spans)) = self.filling.close() else {
             return;
         };
@@ -184,8 +191,9 @@ impl Worker {
                 .polled(span.records, *bytes);
         }
         let spans = spans.into_iter().map(|filled| filled.span).collect();
+        let buffer = Arc::clone(&self.shared.buffer);
         self.waiting
-            .push_back(RecordBatch::new(arena, spans, Arc::clone(&self.shared.buffer)));
+            .push_back(RecordBatch::new(arena, spans, origins, buffer));
     }
 
     /// Takes note of a changed assignment, and seeks where an epoch is new.
