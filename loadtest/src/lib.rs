@@ -6,7 +6,7 @@ pub mod drain;
 pub mod faults;
 mod live;
 pub mod partners;
-mod ports;
+pub mod ports;
 mod process;
 pub mod produce;
 pub mod proxy;

@@ -1,12 +1,17 @@
 //! A real Redis cluster of masters on loopback that ends with the test.
 
+use std::collections::HashSet;
 use std::net::TcpListener;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, cmd};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+
+use crate::support::PATIENCE;
 
 pub(crate) struct RedisCluster {
     pub(crate) nodes: Vec<RedisNode>,
@@ -64,18 +69,50 @@ impl RedisCluster {
         keys
     }
 
+    /// Waits until every node knows every other and whose each slot is: an importing node learns it from nobody, and
+    /// would answer CLUSTERDOWN for ever.
     async fn wait_until_ok(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         for node in &self.nodes {
             loop {
                 let info: String = node.run(cmd("CLUSTER").arg("INFO")).await;
                 let nodes = format!("cluster_known_nodes:{}", self.nodes.len());
-                if info.contains("cluster_state:ok") && info.contains(&nodes) {
+                let expected = ["cluster_state:ok", "cluster_slots_assigned:16384", &nodes];
+                if expected.iter().all(|expected| info.contains(expected)) {
                     break;
                 }
                 assert!(Instant::now() < deadline, "the cluster did not form: {info}");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
+        }
+    }
+}
+
+impl RedisCluster {
+    /// Waits until every node knows the newest epoch and no two have the same. Before that a new owner may lose its
+    /// slot to the old one's claim, and deletes the keys then: Redis's own loss, not what is looked for here.
+    pub(crate) async fn wait_until_epochs_settle(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (mut known, mut own) = (HashSet::new(), HashSet::new());
+            for node in &self.nodes {
+                let info: String = node.run(cmd("CLUSTER").arg("INFO")).await;
+                let field = |name| {
+                    info.lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .map(String::from)
+                };
+                known.insert(field("cluster_current_epoch:").unwrap());
+                own.insert(field("cluster_my_epoch:").unwrap());
+            }
+            if known.len() == 1 && own.len() == self.nodes.len() {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "epochs do not settle: {known:?} {own:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
@@ -115,7 +152,7 @@ impl RedisNode {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
         let connection = loop {
             match client.get_multiplexed_async_connection().await {
@@ -131,6 +168,9 @@ impl RedisNode {
             connection,
         };
         node.id = node.run(cmd("CLUSTER").arg("MYID")).await;
+        let info: String = node.run(cmd("INFO").arg("server")).await;
+        let own = format!("process_id:{}\r", node.process.id().unwrap());
+        assert!(info.contains(&own), "another server has port {port}");
         node
     }
 
@@ -150,12 +190,21 @@ impl RedisNode {
     }
 }
 
+/// A port that was free a moment ago, below those that Linux gives to outgoing connections: one of those would take it
+/// now and then. None goes to two askers.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+    static NEXT: LazyLock<AtomicUsize> =
+        LazyLock::new(|| AtomicUsize::new(rand::random_range(0..PORTS.len())));
+    let port = || {
+        PORTS
+            .clone()
+            .nth(NEXT.fetch_add(1, Ordering::Relaxed) % PORTS.len())
+    };
+    std::iter::from_fn(port)
+        .take(100)
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
         .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A slot on its way from one node of a cluster to another.
@@ -167,6 +216,7 @@ pub(crate) struct Migration {
 
 impl Migration {
     pub(crate) async fn begin(&self, cluster: &RedisCluster) {
+        cluster.wait_until_epochs_settle().await;
         let (from, to) = (&cluster.nodes[self.from], &cluster.nodes[self.to]);
         let () = to
             .run(

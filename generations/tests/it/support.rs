@@ -11,8 +11,12 @@ use generations::{
 use messagebus::clock::BootInstant;
 use messagebus::metrics::Registrar;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::redis_cluster::RedisCluster;
+
+/// Longest time for anything that is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
 struct Config {
@@ -77,7 +81,8 @@ impl Ingest {
     pub(crate) async fn start(args: &RedisArgs) -> Self {
         let (writer, answers) = RedisWriter::start(args, &metrics()).unwrap();
         let mut map = writer.cluster(generations::ClusterName::A).subscribe();
-        map.wait_for(|map| map.is_covered()).await.unwrap();
+        let covered = map.wait_for(|map| map.is_covered());
+        drop(timeout(PATIENCE, covered).await.unwrap().unwrap());
         Self {
             writer,
             answers,
@@ -96,10 +101,7 @@ impl Ingest {
     }
 
     pub(crate) async fn answer(&mut self) -> ChunkAnswer {
-        let answer = tokio::time::timeout(Duration::from_secs(20), self.answers.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        let answer = timeout(PATIENCE, self.answers.recv()).await.unwrap().unwrap();
         self.in_flight -= 1;
         self.sums.new += u64::from(answer.new);
         self.sums.new_hash = self.sums.new_hash.wrapping_add(answer.new_hash);
@@ -115,6 +117,11 @@ impl Ingest {
 
     /// Writes all names, sending again what is not answered "new" or "repeated", until all are.
     pub(crate) async fn write(&mut self, names: &[Vec<u8>]) {
+        let written = timeout(PATIENCE, self.write_all(names)).await;
+        assert!(written.is_ok(), "not all is written: {:?}", self.sums);
+    }
+
+    async fn write_all(&mut self, names: &[Vec<u8>]) {
         for batch in names.chunks(10_000) {
             while !self.writer.has_room(0) {
                 self.settle_one().await;

@@ -322,7 +322,9 @@ impl RedisCluster {
     async fn wait_until_ready(&self) -> anyhow::Result<()> {
         let all = format!("cluster_known_nodes:{}", self.nodes.len());
         for node in &self.nodes {
-            until_info_says(node, cmd("CLUSTER").arg("INFO"), &["cluster_state:ok", &all]).await?;
+            // A node that does not know whose a slot is cannot take part in its move.
+            let expected = ["cluster_state:ok", "cluster_slots_assigned:16384", &all];
+            until_info_says(node, cmd("CLUSTER").arg("INFO"), &expected).await?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! The audit of a running deployment: silent while all is well, and precise when it is not.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use hint_schema::{BatchId, HintBatch, HostHints};
 use loadtest::audit::{Auditor, Book, Report, audit};
+use loadtest::ports;
 use loadtest::produce::producer;
 use loadtest::run::{Run, RunSettings};
 use loadtest::scrape::Scrape;
@@ -142,7 +143,7 @@ fn the_command_says_by_its_status_its_lines_and_its_metrics_whether_anything_rem
         let report: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!((status, &report["balanced"]), (Some(0), &true.into()), "{said}");
 
-        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let admin = ports::free().unwrap();
         let mut exporter = command(run);
         exporter.args(["--json", "--watch", "200ms", "--admin-addr", &admin.to_string()]);
         let exporter = exporter

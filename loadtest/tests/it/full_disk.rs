@@ -1,16 +1,17 @@
 //! A disk that is full for logs must not stop a service.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use loadtest::ports;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_service_whose_log_cannot_be_written_works_on() {
     let this = std::env::current_exe().unwrap();
-    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let admin = ports::free().unwrap();
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     // Nothing that it needs is there: it has much to say.
     let mut service = Command::new(this.ancestors().nth(2).unwrap().join("ingestor"))
