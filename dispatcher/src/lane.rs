@@ -30,6 +30,8 @@ const REQUEST: Bounds = Bounds {
     bytes: (5 << 20) - (8 << 10),
 };
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long the lane counts as working after a sign of it.
+const EXCUSE: Duration = Duration::from_secs(60);
 
 /// A reason to pause the input.
 const NO_ZONES: &str = "zones";
@@ -108,8 +110,9 @@ impl Lane {
         if is_complete {
             self.intake.consumer.resume(NO_ZONES);
         }
-        // What waits for the partner moves no offset.
-        self.intake.consumer.excuse(standing.holds_back());
+        if standing.holds_back() {
+            self.intake.consumer.excuse(EXCUSE); // What waits for the partner moves no offset.
+        }
         self.abandon(standing.holds_back());
     }
 
@@ -171,6 +174,10 @@ impl Lane {
 
     /// Notes what came of an attempt. Here alone hints end, and here alone batches are completed.
     fn settle(&mut self, attempt: Attempt) {
+        if !attempt.ended.is_empty() {
+            // A batch of ten thousand hosts takes a slow partner most of an hour, and commits nothing meanwhile.
+            self.intake.consumer.excuse(EXCUSE);
+        }
         for ended in &attempt.ended {
             for whole in self.waiting.end(&ended.load, ended.given_up) {
                 self.submit.observe(whole.batch.since.elapsed().as_secs_f64());

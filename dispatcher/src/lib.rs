@@ -18,7 +18,6 @@ mod seen;
 mod waiting;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use hinters::{Hinter, HttpClient, MasterKey};
@@ -46,8 +45,6 @@ use crate::seen::SeenIds;
 /// Bytes of encoded batches that a lane holds until they are whole; decoded they take up to three times that. What
 /// waits in Kafka is merged as far as it fits in here.
 const LANE_BUFFER_BYTES: usize = 16 << 20;
-/// A batch of ten thousand hosts takes a slow partner most of an hour.
-const STUCK_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Adds the dispatcher's tasks to a service.
 ///
@@ -141,7 +138,6 @@ impl LaneStart<'_> {
         let options = ConsumerOptions {
             max_records: 1,
             buffer_max_bytes: LANE_BUFFER_BYTES,
-            stuck_after: STUCK_AFTER,
             ..ConsumerOptions::new(topics.batches(), &group)
         };
         let (consumer, batches) = consume(&self.config.kafka, options, self.bus.clone())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use generations::protocol::{DrainReport, Flipper, FlipperEffect, FlipperEvent, Trigger};
@@ -73,6 +73,8 @@ pub(crate) struct FlipLoop {
     /// What drains found, until the verdict: a drain that is taken up again goes on counting.
     found: BTreeMap<Generation, Arc<Mutex<DrainReport>>>,
     drains: BTreeMap<Generation, CancellationToken>,
+    /// The generation that is closed since this process opened the next one, until its drain begins.
+    closing: Option<(Generation, Instant)>,
     /// Drains and look-ups under way; the first to fail ends the loop.
     work: JoinSet<anyhow::Result<()>>,
 }
@@ -88,6 +90,7 @@ impl FlipLoop {
             queues,
             found,
             drains,
+            closing: None,
             work: JoinSet::new(),
         }
     }
@@ -224,6 +227,10 @@ impl FlipLoop {
     }
 
     fn drain(&mut self, generation: Generation) {
+        if let Some((_, opened)) = self.closing.take_if(|(closing, _)| *closing == generation) {
+            let took = opened.elapsed().as_secs_f64();
+            self.parts.bus.step("flip").observe(took);
+        }
         let opened = self
             .machine
             .history()
@@ -277,7 +284,7 @@ impl FlipLoop {
         }
     }
 
-    fn observe_opened(&self, opened: &Opened) {
+    fn observe_opened(&mut self, opened: &Opened) {
         let generation = opened.generation;
         if self
             .machine
@@ -300,6 +307,7 @@ impl FlipLoop {
             && opening == generation
         {
             metrics.flips.with([label(trigger)]).inc();
+            self.closing = generation.checked_sub(1).map(|closed| (closed, Instant::now()));
             tracing::info!(generation, trigger = label(trigger), "opened");
         }
     }

@@ -1,6 +1,7 @@
 //! The handle by which tasks report what is done and steer the polling thread.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -102,9 +103,10 @@ impl Consumer {
         self.shared().lock().pauses.remove(reason);
     }
 
-    /// Says whether a standstill is somebody else's: while it is, no progress is expected, though records flow.
-    pub fn excuse(&self, excused: bool) {
-        self.shared().lock().excused = excused;
+    /// Expects no progress for so long, though records flow: what stands still is not this process's doing, or it is
+    /// on its way to the next commit. Said again and again by whoever works, so that one who hangs is not excused.
+    pub fn excuse(&self, time: Duration) {
+        self.shared().lock().excused_until = Some(Instant::now() + time);
     }
 
     /// Stops one partition: what has begun may be completed, nothing else of it begins. False when this process

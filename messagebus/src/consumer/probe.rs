@@ -1,6 +1,6 @@
 //! Questions to the broker that may block: asked by the health task's thread, never by the polling thread.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::{consumer::Consumer as _, error::KafkaResult};
 
@@ -61,6 +61,7 @@ impl Consumer {
     /// What is known of each partition.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let state = self.shared().lock();
+        let excused = state.excused_until.is_some_and(|until| Instant::now() < until);
         let see = |(partition, progress): (i32, Progress)| Seen {
             partition,
             committed: progress.committed,
@@ -68,7 +69,7 @@ impl Consumer {
                 .ends
                 .get(&partition)
                 .is_some_and(|end| end.is_caught_up(&progress)),
-            excused: progress.stopped || state.excused || !state.pauses.is_empty(),
+            excused: progress.stopped || excused || !state.pauses.is_empty(),
         };
         state.ledger.progress().into_iter().map(see).collect()
     }

@@ -24,8 +24,8 @@ pub(super) struct State {
     pub(super) ends: BTreeMap<i32, End>,
     /// Reasons not to hand records out.
     pub(super) pauses: BTreeSet<&'static str>,
-    /// No progress is expected.
-    pub(super) excused: bool,
+    /// No progress is expected until then.
+    pub(super) excused_until: Option<Instant>,
     /// Partitions whose statistics stand still because they are paused.
     pub(super) paused: BTreeSet<i32>,
     /// Whether the group has let this process in, partitions or not.
@@ -59,7 +59,7 @@ impl Shared {
             ledger: Ledger::default(),
             ends: BTreeMap::new(),
             pauses: BTreeSet::new(),
-            excused: false,
+            excused_until: None,
             paused: BTreeSet::new(),
             joined: false,
             closing: false,
