@@ -40,8 +40,19 @@ check: ## Formatting, lints, docs, manifests, rules, dashboards
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
 
+# What a virtual environment of Python takes.
+VENV := python3:python3 /var/lib/dpkg/info/python3-venv.list:python3-venv
+
+.PHONY: page
+page: build ## Looks at the demo's page in Chromium; writes its pictures to docs/
+	@scripts/install-tools $(VENV) chromium:chromium
+	python3 -m venv target/page
+	target/page/bin/pip install --quiet --requirement loadtest/page/requirements.txt
+	@RUST_LOG=warn target/page/bin/python loadtest/page/check.py target/debug/loadtest docs
+
 .PHONY: foreign
 foreign: build ## Runs the demo with a million records made by pycapnp
+	@scripts/install-tools $(VENV)
 	python3 -m venv target/foreign
 	target/foreign/bin/pip install --quiet --requirement loadtest/foreign/requirements.txt
 	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo --rest-within 10m \

@@ -1,5 +1,10 @@
 //! `demo`: the whole pipeline for a minute, watched, and its books at the end.
 
+mod books;
+mod figures;
+mod live;
+mod page;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,13 +16,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Report;
-use crate::live::Live;
 use crate::partners::Misbehaviour;
 use crate::produce::{ProduceArgs, produce};
 use crate::run::{Run, RunSettings};
 use crate::service::Memory;
 use crate::stack::Stack;
 use crate::traffic::TrafficArgs;
+use books::LiveBooks;
+use figures::Watch;
+use live::Live;
+use page::Page;
 
 /// What the demo does.
 #[derive(Args, Clone, Debug)]
@@ -73,14 +81,18 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<Report> {
         ..RunSettings::default()
     };
     let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
+    let mut screens = Screens::start(&run, &args).await?;
+    say(&format!("watch it at http://{}/", screens.page.address));
     let stop = CancellationToken::new();
-    let watched = watch_run(&mut run, &stack, &args, stop.clone()).await;
+    let watched = watch_run(&mut run, &stack, &args, &mut screens, stop.clone()).await;
     stop.cancel();
+    screens.books.end().await;
     if watched.is_err() {
         say(&format!("logs are kept in {}", run.keep().display()));
     }
     watched?;
     let report = run.audit().await?;
+    screens.end(&run, &report).await?;
     let violations: Vec<_> = run
         .partner_names()
         .iter()
@@ -102,6 +114,7 @@ async fn watch_run(
     run: &mut Run,
     stack: &Stack,
     args: &DemoArgs,
+    screens: &mut Screens,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let count = args.rate * args.traffic_for.as_secs().max(1);
@@ -120,7 +133,6 @@ async fn watch_run(
             None => produce(&kafka, &produce_args, sent, stop).await.map(drop),
         }
     });
-    let mut live = Live::new();
     let minute = tokio::time::Instant::now() + Duration::from_secs(60);
     let mut after_a_minute = Vec::new();
     let mut looks = tokio::time::interval(Duration::from_secs(1));
@@ -134,7 +146,7 @@ async fn watch_run(
         tokio::select! {
             _ = looks.tick() => {
                 let produced = *produced.borrow();
-                live.show(run, produced).await;
+                screens.show(run, produced, "traffic flows").await?;
                 if let Some((name, _)) = restart_at.take_if(|(_, at)| *at <= tokio::time::Instant::now()) {
                     run.service(&name)?.restart()?;
                     restarted = Some((name, tokio::time::Instant::now()));
@@ -169,11 +181,49 @@ async fn watch_run(
         show_recovery(run, &mut restarted).await?;
     }
     say("traffic has ended; waiting until every partner has everything");
-    let produced = *produced.borrow();
     let rested = run.settle(&stack.clusters, args.rest_within).await;
-    live.show(run, produced).await;
+    let produced = *produced.borrow();
+    screens.show(run, produced, "at rest").await?;
     show_memory(&after_a_minute, &memory(run));
     rested
+}
+
+/// Where the figures are shown: in the terminal and on a page.
+struct Screens {
+    watch: Watch,
+    live: Live,
+    page: Page,
+    books: LiveBooks,
+    produced: u64,
+}
+
+impl Screens {
+    async fn start(run: &Run, args: &DemoArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            watch: Watch::new(),
+            live: Live::default(),
+            page: Page::start().await?,
+            books: LiveBooks::start(run, args.kill.is_some())?,
+            produced: 0,
+        })
+    }
+
+    async fn show(&mut self, run: &Run, produced: u64, phase: &'static str) -> anyhow::Result<()> {
+        self.produced = produced;
+        let mut figures = self.watch.look(run, produced, phase).await;
+        self.live.show(&figures);
+        figures.books = self.books.last();
+        self.page.show(&figures)
+    }
+
+    /// Leaves the last figures and the books at rest on a page that is open.
+    async fn end(&mut self, run: &Run, report: &Report) -> anyhow::Result<()> {
+        let mut figures = self.watch.look(run, self.produced, "the demo has ended").await;
+        figures.books = Some(report.clone());
+        self.page.show(&figures)?;
+        self.page.linger().await;
+        Ok(())
+    }
 }
 
 /// Says how long a service that was started again took until it was at work.

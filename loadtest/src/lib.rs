@@ -4,7 +4,6 @@ pub mod audit;
 pub mod demo;
 pub mod drain;
 pub mod faults;
-mod live;
 pub mod partners;
 pub mod ports;
 mod process;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use messagebus::metrics::{BusMetrics, Registrar};
 use messagebus::{KafkaArgs, OutRecord, Producer, now_ms};
@@ -88,6 +89,10 @@ pub async fn produce(
             if stop.is_cancelled() {
                 break;
             }
+        }
+        while let Some(Some(report)) = reports.next().now_or_never() {
+            report.with_context(|| format!("producing to {topic}"))?;
+            acknowledged += 1;
         }
         sent.send_replace(acknowledged);
     }

@@ -10,7 +10,7 @@ use rdkafka::{
 };
 use tokio::task::spawn_blocking;
 
-use crate::args::KafkaArgs;
+use crate::{args::KafkaArgs, client::Quiet};
 
 /// Bounds each question.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,11 +109,13 @@ pub(crate) fn partitions<C: ConsumerContext>(
 async fn ask<R: Send + 'static>(
     kafka: &KafkaArgs,
     group: &str,
-    question: impl FnOnce(&BaseConsumer) -> anyhow::Result<R> + Send + 'static,
+    question: impl FnOnce(&BaseConsumer<Quiet>) -> anyhow::Result<R> + Send + 'static,
 ) -> anyhow::Result<R> {
     let config = kafka.reader_config(group);
     spawn_blocking(move || {
-        let client: BaseConsumer = config.create().context("creating a Kafka client")?;
+        let client = config
+            .create_with_context(Quiet)
+            .context("creating a Kafka client")?;
         question(&client)
     })
     .await
