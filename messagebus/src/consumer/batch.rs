@@ -36,7 +36,9 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    pub(super) fn new(arena: Arena, spans: Vec<Span>, origins: Origins, buffer: Arc<Buffer>) -> Self {
+    /// Records of the arena that are of no span are dropped: their partition was taken away since they were polled.
+    pub(super) fn new(mut arena: Arena, spans: Vec<Span>, origins: Origins, buffer: Arc<Buffer>) -> Self {
+        arena.keep(|partition| spans.iter().any(|span| span.partition == partition));
         let counted = arena.capacity();
         let polled = spans.iter().map(|span| span.records).sum();
         buffer.grow(counted, polled);
@@ -166,6 +168,11 @@ impl Arena {
         }
     }
 
+    /// Forgets the records of other partitions.
+    fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
+        self.index.retain(|entry| is_kept(entry.partition));
+    }
+
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.index.clear();
@@ -224,6 +231,32 @@ mod tests {
         assert_eq!(arena.compact().records().collect::<Vec<_>>(), records);
     }
 
+    fn span(records: u32) -> Span {
+        Span {
+            partition: 3,
+            epoch: 1,
+            from: 0,
+            to: i64::from(records),
+            records,
+            first_timestamp_ms: 7,
+        }
+    }
+
+    #[test]
+    fn records_without_a_span_are_not_handed_out() {
+        let gauge = Gauge::new("buffer_bytes", "help").unwrap();
+        let kept = record(0, None, b"kept");
+        let revoked = Record {
+            partition: 4,
+            ..record(9, None, b"revoked")
+        };
+        let mut arena = Arena::default();
+        assert!([revoked, kept, revoked].iter().all(|record| arena.push(record)));
+        let buffer = Arc::new(Buffer::new(1 << 20, gauge, None));
+        let batch = RecordBatch::new(arena, vec![span(1)], Origins::default(), buffer);
+        assert_eq!(batch.records().collect::<Vec<_>>(), [kept]);
+    }
+
     #[test]
     fn a_batch_counts_until_it_is_dropped() {
         let gauge = |name| Gauge::new(name, "help").unwrap();
@@ -232,15 +265,7 @@ mod tests {
         let buffer = Arc::new(buffer);
         let mut arena = Arena::default();
         arena.push(&record(0, None, &[7; 100]));
-        let span = Span {
-            partition: 3,
-            epoch: 1,
-            from: 0,
-            to: 3,
-            records: 3,
-            first_timestamp_ms: 7,
-        };
-        let mut batch = RecordBatch::new(arena, vec![span], Origins::default(), Arc::clone(&buffer));
+        let mut batch = RecordBatch::new(arena, vec![span(3)], Origins::default(), Arc::clone(&buffer));
         assert!(buffer.used() >= 100);
         batch.let_go(1);
         assert_eq!(records.get(), 2.0);
