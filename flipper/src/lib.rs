@@ -44,7 +44,7 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
     let registry = Registry::new();
     let registrar = Registrar::new(&registry, "flipper");
     let bus = BusMetrics::register(&registrar).context("registering the bus's metrics")?;
-    let redis = RedisMetrics::register(&registrar).context("registering Redis' metrics")?;
+    let redis = RedisMetrics::register(&registrar, &bus).context("registering Redis' metrics")?;
     let metrics = Metrics::register(&registrar).context("registering the flipper's metrics")?;
     metrics
         .interval

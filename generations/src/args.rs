@@ -23,7 +23,7 @@ pub struct RedisArgs {
     #[arg(long, env, requires = "redis_password_file")]
     pub redis_username: Option<String>,
 
-    /// File that holds the password. Read again at each connection, so it can be rotated.
+    /// File that holds the password. Looked at every few seconds, so it can be rotated.
     #[arg(long, env)]
     pub redis_password_file: Option<PathBuf>,
 

@@ -66,7 +66,7 @@ impl Cluster {
     pub fn start(args: &RedisArgs, name: ClusterName, metrics: RedisMetrics) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
             name,
-            connector: Connector::new(args, name)?,
+            connector: Connector::new(args, name, metrics.bus())?,
             seeds: args.seeds(name).iter().map(|seed| seed.address.clone()).collect(),
             metrics,
             nodes: Mutex::default(),

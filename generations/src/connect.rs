@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use messagebus::credentials::CredentialFiles;
+use messagebus::metrics::{BusMetrics, Peer};
+use parking_lot::Mutex;
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -35,14 +38,21 @@ pub(crate) struct Credentials {
     pub(crate) password: SecretString,
 }
 
-/// Opens connections to the nodes of one cluster. Files are read at each connection, so rotated passwords and
-/// certificates apply to the next one.
+/// Opens connections to the nodes of one cluster. Files are read at each connection; its version tells
+/// when those that are open are to be made anew.
 #[derive(Clone)]
 pub struct Connector(Arc<Inner>);
 
 struct Inner {
     args: RedisArgs,
     tls: bool,
+    used: Mutex<Used>,
+}
+
+/// Which credentials connections should have.
+struct Used {
+    files: CredentialFiles,
+    version: u64,
 }
 
 impl Connector {
@@ -50,20 +60,50 @@ impl Connector {
     ///
     /// # Errors
     /// Seeds that disagree about TLS, and files that cannot be read.
-    pub fn new(args: &RedisArgs, cluster: ClusterName) -> anyhow::Result<Self> {
+    pub fn new(args: &RedisArgs, cluster: ClusterName, metrics: &BusMetrics) -> anyhow::Result<Self> {
         let seeds = args.seeds(cluster);
         let tls = seeds.first().is_some_and(|seed| seed.tls);
         ensure!(
             seeds.iter().all(|seed| seed.tls == tls),
             "the seed nodes of {cluster} mix redis:// and rediss://, a cluster speaks one of them"
         );
+        let files = [
+            &args.redis_password_file,
+            &args.redis_tls_ca,
+            &args.redis_tls_cert,
+            &args.redis_tls_key,
+        ];
+        let (files, certificate) = (files.into_iter().flatten(), args.redis_tls_cert.as_ref());
+        let used = Used {
+            files: CredentialFiles::new(
+                files,
+                certificate.filter(|_| tls),
+                metrics.certificate(Peer::Redis),
+            ),
+            version: 0,
+        };
         let connector = Self(Arc::new(Inner {
             args: args.clone(),
             tls,
+            used: Mutex::new(used),
         }));
         connector.credentials()?;
         connector.tls()?;
         Ok(connector)
+    }
+
+    /// The version of the credentials: a connection that was opened under an earlier one is to be replaced, once
+    /// what is in flight on it is answered. Looks at the files every few seconds at most.
+    pub(crate) fn version(&self) -> u64 {
+        let mut used = self.0.used.lock();
+        let renewed = used.files.renew(|| {
+            self.credentials()?;
+            self.tls()
+        });
+        if renewed.is_some() {
+            used.version += 1;
+        }
+        used.version
     }
 
     /// Connects within what the caller allows; see [`CONNECT_TIMEOUT`]. Authentication is the caller's.
@@ -148,6 +188,8 @@ fn read(setting: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use messagebus::metrics::Registrar;
+
     use super::*;
 
     fn args(seeds: &[&str]) -> RedisArgs {
@@ -163,15 +205,20 @@ mod tests {
         }
     }
 
+    fn connector(args: &RedisArgs) -> anyhow::Result<Connector> {
+        let registrar = Registrar::new(&prometheus::Registry::new(), "test");
+        Connector::new(args, ClusterName::A, &BusMetrics::register(&registrar)?)
+    }
+
     fn refusal(args: &RedisArgs) -> String {
-        format!("{:#}", Connector::new(args, ClusterName::A).unwrap_err())
+        format!("{:#}", connector(args).unwrap_err())
     }
 
     #[test]
     fn a_cluster_is_encrypted_or_not() {
         let text = refusal(&args(&["redis://h:1", "rediss://h:2"]));
         assert!(text.contains("hints-a mix redis:// and rediss://"), "{text}");
-        assert!(Connector::new(&args(&["redis://h:1", "redis://h:2"]), ClusterName::A).is_ok());
+        assert!(connector(&args(&["redis://h:1", "redis://h:2"])).is_ok());
     }
 
     #[test]
@@ -207,7 +254,7 @@ mod tests {
             redis_password_file: Some(file.path().to_owned()),
             ..args(&["redis://h:1"])
         };
-        let connector = Connector::new(&args, ClusterName::B).unwrap();
+        let connector = connector(&args).unwrap();
         let credentials = connector.credentials().unwrap().unwrap();
         assert_eq!(
             secrecy::ExposeSecret::expose_secret(&credentials.password),

@@ -34,6 +34,8 @@ pub(crate) struct Outlets {
 enum End {
     /// Nobody sends to this master any more and all is answered.
     Idle,
+    /// The credentials have changed and all is answered.
+    Renewed,
     Failed(ErrorKind, io::Error),
 }
 
@@ -50,11 +52,13 @@ impl Connection {
     pub(crate) async fn run(mut self) {
         let mut backoff = FIRST_BACKOFF;
         while !(self.chunks.is_closed() && self.chunks.is_empty()) {
+            let version = self.cluster.connector().version();
             let (kind, error) = match within_connect_timeout(self.connect()).await {
                 Ok(stream) => {
                     backoff = FIRST_BACKOFF;
-                    match self.serve(stream).await {
+                    match self.serve(stream, version).await {
                         End::Idle => return,
+                        End::Renewed => continue,
                         End::Failed(kind, error) => (kind, error),
                     }
                 }
@@ -76,7 +80,8 @@ impl Connection {
 
     /// Reads before it writes and writes before it takes on more, so that neither side waits for the other with
     /// full buffers.
-    async fn serve(&mut self, stream: Box<dyn Duplex>) -> End {
+    /// `version` is that of the credentials which it was opened with.
+    async fn serve(&mut self, stream: Box<dyn Duplex>, version: u64) -> End {
         let (mut reader, mut writer) = split(stream);
         let mut buffer = Vec::with_capacity(READ_BUFFER);
         let mut wire = InFlight::default();
@@ -84,6 +89,10 @@ impl Connection {
         let end = loop {
             if closing && wire.oldest().is_none() {
                 break End::Idle;
+            }
+            let renewing = self.cluster.connector().version() != version;
+            if renewing && wire.oldest().is_none() {
+                break End::Renewed;
             }
             let deadline = wire.oldest().map(|since| since + RESPONSE_TIMEOUT);
             tokio::select! {
@@ -103,7 +112,7 @@ impl Connection {
                     Ok(bytes) => wire.wrote(bytes),
                     Err(error) => break End::Failed(ErrorKind::Disconnected, error),
                 },
-                chunk = self.chunks.recv(), if !closing && wire.has_room() => match chunk {
+                chunk = self.chunks.recv(), if !closing && !renewing && wire.has_room() => match chunk {
                     Some(chunk) => self.begin(&mut wire, chunk).await,
                     None => closing = true,
                 },

@@ -62,6 +62,8 @@ struct Slot {
 }
 
 struct Live {
+    /// Of the credentials that it was opened with.
+    version: u64,
     connection: MultiplexedConnection,
     _driver: AbortOnDropHandle<()>,
 }
@@ -156,7 +158,9 @@ impl Node {
     async fn live(&self) -> Result<Arc<Live>, NodeError> {
         let asked = Instant::now();
         let mut slot = self.slot.lock().await;
-        if let Some(live) = &slot.live {
+        let version = self.connector.version();
+        // What is in flight on one of earlier credentials still gets its answer.
+        if let Some(live) = slot.live.as_ref().filter(|live| live.version == version) {
             return Ok(Arc::clone(live));
         }
         if let Some((at, error)) = &slot.failed
@@ -164,7 +168,7 @@ impl Node {
         {
             return Err(error.clone());
         }
-        match within_connect_timeout(self.connect()).await {
+        match within_connect_timeout(self.connect(version)).await {
             Ok(live) => Ok(Arc::clone(slot.live.insert(Arc::new(live)))),
             Err(error) => {
                 self.metrics.failed(self.cluster, ErrorKind::Unreachable);
@@ -178,7 +182,7 @@ impl Node {
         }
     }
 
-    async fn connect(&self) -> io::Result<Live> {
+    async fn connect(&self, version: u64) -> io::Result<Live> {
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(credentials) = self.connector.credentials().map_err(io::Error::other)? {
             info = info.set_password(credentials.password.expose_secret());
@@ -192,6 +196,7 @@ impl Node {
             .await
             .map_err(io::Error::other)?;
         Ok(Live {
+            version,
             connection,
             _driver: AbortOnDropHandle::new(tokio::spawn(driver)),
         })

@@ -57,7 +57,7 @@ pub fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
     let registry = Registry::new();
     let registrar = Registrar::new(&registry, "ingestor");
     let bus = BusMetrics::register(&registrar).context("registering the bus's metrics")?;
-    let redis_metrics = RedisMetrics::register(&registrar).context("registering Redis' metrics")?;
+    let redis_metrics = RedisMetrics::register(&registrar, &bus).context("registering Redis' metrics")?;
     let metrics = Metrics::register(&registrar).context("registering the ingestor's metrics")?;
 
     let topics = config.kafka.topics();

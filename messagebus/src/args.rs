@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use crate::{config::SecretFile, topics::Topics};
+use crate::{
+    config::SecretFile,
+    credentials::CredentialFiles,
+    metrics::{BusMetrics, Peer},
+    topics::Topics,
+};
 
 /// How to reach Kafka, and the prefix of every topic.
 #[derive(Args, Clone, Debug)]
@@ -53,6 +58,18 @@ impl KafkaArgs {
             kafka_sasl_username: None,
             kafka_sasl_password_file: None,
         }
+    }
+
+    /// What proves who this service is, for a client that is about to read it.
+    pub(crate) fn credentials(&self, metrics: &BusMetrics) -> CredentialFiles {
+        let password = self.kafka_sasl_password_file.as_ref().map(|file| &file.path);
+        let files = [&self.kafka_ssl_ca, &self.kafka_ssl_cert, &self.kafka_ssl_key];
+        let (files, certificate) = (files.into_iter().flatten(), self.kafka_ssl_cert.as_ref());
+        CredentialFiles::new(
+            files.chain(password),
+            certificate,
+            metrics.certificate(Peer::Kafka),
+        )
     }
 
     /// Who this service is to the brokers, as their ACLs name it, for messages about what they refuse.

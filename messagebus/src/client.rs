@@ -1,11 +1,17 @@
 //! librdkafka's configuration, one function a kind of client, so that each value is justified once.
 
+use std::time::Duration;
+
+use rdkafka::client::Client;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, ClientContext};
 use secrecy::ExposeSecret;
 
 use crate::args::KafkaArgs;
+
+/// Brokers have so long to give a sign of life.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 impl KafkaArgs {
     /// What every client has: brokers, encryption, authentication, quick reconnection.
@@ -39,7 +45,7 @@ impl KafkaArgs {
             config.set("sasl.username", user);
         }
         if let Some(password) = &self.kafka_sasl_password_file {
-            config.set("sasl.password", password.secret.expose_secret());
+            config.set("sasl.password", password.current().expose_secret());
         }
         config
     }
@@ -85,6 +91,11 @@ impl KafkaArgs {
             .set("statistics.interval.ms", "1000");
         config
     }
+}
+
+/// Asks the brokers for a sign of life, which they give to whom they let in. Blocks, 5 s at most.
+pub(crate) fn sign_of_life<C: ClientContext>(client: &Client<C>) -> KafkaResult<()> {
+    client.fetch_metadata(None, ANSWER_WITHIN).map(drop)
 }
 
 /// Leaves errors to `poll`, which returns them as well.

@@ -75,6 +75,15 @@ pub struct SecretFile {
     pub secret: SecretString,
 }
 
+impl SecretFile {
+    /// The secret as the file has it now; as it was at the start where the file cannot be read.
+    pub(crate) fn current(&self) -> SecretString {
+        let path = self.path.to_string_lossy();
+        path.parse::<Self>()
+            .map_or_else(|_| self.secret.clone(), |file| file.secret)
+    }
+}
+
 impl FromStr for SecretFile {
     type Err = String;
 

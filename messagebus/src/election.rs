@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 use crate::{
     args::KafkaArgs,
+    client::sign_of_life,
+    credentials::CredentialFiles,
     metrics::{BusMetrics, ConsumerError, GroupMetrics, RebalanceKind},
 };
 
@@ -67,20 +69,13 @@ pub fn elect(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<(Candidat
     let (group, topic) = (topics.group("flipper"), topics.generations());
     let (elected, is_elected) = watch::channel(false);
     let metrics = metrics.group(&group, &topic);
-    let mut config = kafka.group_config(&group);
-    // The partition is owned, not read.
-    config
-        .set("queued.max.messages.kbytes", "64")
-        .set("fetch.wait.max.ms", "500");
-    let context = Ballot {
-        elected,
-        metrics: metrics.clone(),
-    };
-    let client: BaseConsumer<Ballot> = config
-        .create_with_context(context)
-        .context("creating the candidate")?;
+    let credentials = kafka.credentials(metrics.bus());
+    let client = client(kafka, &elected, &metrics)?;
     let wishes = Arc::new(Wishes::default());
     let thread = Thread {
+        kafka: kafka.clone(),
+        credentials,
+        elected,
         client,
         topic,
         metrics,
@@ -93,6 +88,24 @@ pub fn elect(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<(Candidat
         .spawn(move || thread.run())
         .context("starting the candidate's thread")?;
     Ok((Candidate { wishes }, is_elected))
+}
+
+fn client(
+    kafka: &KafkaArgs,
+    elected: &watch::Sender<bool>,
+    metrics: &GroupMetrics,
+) -> anyhow::Result<BaseConsumer<Ballot>> {
+    let context = Ballot {
+        elected: elected.clone(),
+        metrics: metrics.clone(),
+    };
+    // The partition is owned, not read.
+    kafka
+        .group_config(&kafka.topics().group("flipper"))
+        .set("queued.max.messages.kbytes", "64")
+        .set("fetch.wait.max.ms", "500")
+        .create_with_context(context)
+        .context("creating the candidate")
 }
 
 /// Turns rebalances into the result of the election.
@@ -162,6 +175,9 @@ fn decides(list: &TopicPartitionList) -> bool {
 }
 
 struct Thread {
+    kafka: KafkaArgs,
+    credentials: CredentialFiles,
+    elected: watch::Sender<bool>,
     client: BaseConsumer<Ballot>,
     topic: String,
     metrics: GroupMetrics,
@@ -189,9 +205,25 @@ impl Thread {
             if let Err(error) = self.follow_wishes() {
                 tracing::warn!("standing for election failed: {error:#}");
             }
+            self.renew_when_due();
         }
         // What the thread knows last is that it leaves, whatever the group's answer.
         self.client.context().set(false);
+    }
+
+    /// Stands with the credentials as they are now, as a new candidate: who is elected hands over.
+    fn renew_when_due(&mut self) {
+        let (kafka, elected, metrics) = (&self.kafka, &self.elected, &self.metrics);
+        let renewed = self.credentials.renew(|| {
+            let client = client(kafka, elected, metrics)?;
+            sign_of_life(client.client())?;
+            Ok(client)
+        });
+        let Some(new) = renewed else { return };
+        drop(std::mem::replace(&mut self.client, new));
+        self.client.context().set(false);
+        // One who resigned stays away for the rest of its time.
+        self.stands_again.get_or_insert_with(Instant::now);
     }
 
     fn follow_wishes(&mut self) -> anyhow::Result<()> {

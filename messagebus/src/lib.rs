@@ -6,6 +6,7 @@ mod client;
 pub mod clock;
 pub mod config;
 pub mod consumer;
+pub mod credentials;
 pub mod election;
 pub mod health;
 pub mod http;

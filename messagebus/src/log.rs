@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::KafkaArgs,
-    client::Quiet,
+    client::{Quiet, sign_of_life},
+    credentials::CredentialFiles,
     metrics::{BusMetrics, ConsumerError, GroupMetrics},
     offsets,
 };
@@ -79,24 +80,21 @@ pub fn follow(
     metrics: BusMetrics,
 ) -> anyhow::Result<(Follower, mpsc::Receiver<LogEvent>)> {
     let group = kafka.topics().group("log");
-    let mut config = kafka.reader_config(&group);
-    // The flip protocol waits for records it has just written: a broker must not hold them back to fill a fetch.
-    config
-        .set("fetch.min.bytes", "1")
-        .set("fetch.wait.max.ms", "500")
-        .set("queued.max.messages.kbytes", "16384");
-    let client = config
-        .create_with_context(Quiet)
-        .context("creating the Kafka log reader")?;
+    let credentials = kafka.credentials(&metrics);
+    let client = client(kafka, &group)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (events, receiver) = mpsc::channel(CHANNEL_EVENTS);
     let reader = Reader {
+        kafka: kafka.clone(),
+        credentials,
         client,
+        group: group.clone(),
         topic: topic.to_owned(),
         metrics: metrics.group(&group, topic),
         stop: Arc::clone(&stop),
         events,
         behind: BTreeMap::new(),
+        next: BTreeMap::new(),
     };
     std::thread::Builder::new()
         .name("kafka-log".to_owned())
@@ -105,17 +103,33 @@ pub fn follow(
     Ok((Follower { stop }, receiver))
 }
 
+fn client(kafka: &KafkaArgs, group: &str) -> anyhow::Result<BaseConsumer<Quiet>> {
+    let mut config = kafka.reader_config(group);
+    // The flip protocol waits for records it has just written: a broker must not hold them back to fill a fetch.
+    config
+        .set("fetch.min.bytes", "1")
+        .set("fetch.wait.max.ms", "500")
+        .set("queued.max.messages.kbytes", "16384")
+        .create_with_context(Quiet)
+        .context("creating the Kafka log reader")
+}
+
 /// Why a reader ends: nobody wants its events any more, or its client has died.
 struct Ended;
 
 struct Reader {
+    kafka: KafkaArgs,
+    credentials: CredentialFiles,
     client: BaseConsumer<Quiet>,
+    group: String,
     topic: String,
     metrics: GroupMetrics,
     stop: Arc<AtomicBool>,
     events: mpsc::Sender<LogEvent>,
     /// Partitions that are not read to the end they had at the start, and that end.
     behind: BTreeMap<i32, i64>,
+    /// Where each partition is read on.
+    next: BTreeMap<i32, i64>,
 }
 
 impl Reader {
@@ -135,21 +149,35 @@ impl Reader {
             if self.step().is_err() {
                 return;
             }
+            self.renew_when_due();
+        }
+    }
+
+    /// Reads on with a client that has the credentials as they are now, once brokers let it in.
+    fn renew_when_due(&mut self) {
+        let (kafka, group, topic, next) = (&self.kafka, &self.group, &self.topic, &self.next);
+        let renewed = self.credentials.renew(|| {
+            let client = client(kafka, group)?;
+            sign_of_life(client.client())?;
+            assign(&client, topic, next)?;
+            Ok(client)
+        });
+        if let Some(client) = renewed {
+            self.client = client;
         }
     }
 
     /// Notes the ends and begins to read every partition.
     fn start(&mut self) -> anyhow::Result<()> {
         let partitions = offsets::partitions(&self.client, &self.topic)?;
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        let mut behind = BTreeMap::new();
+        let (mut behind, mut next) = (BTreeMap::new(), BTreeMap::new());
         for partition in partitions {
             let (_, low, high) = offsets::watermark(&self.client, &self.topic, partition)?;
-            list.add_partition_offset(&self.topic, partition, Offset::Offset(low))?;
+            next.insert(partition, low);
             behind.insert(partition, high);
         }
-        self.client.assign(&list).context("assigning partitions")?;
-        self.behind = behind;
+        assign(&self.client, &self.topic, &next)?;
+        (self.behind, self.next) = (behind, next);
         Ok(())
     }
 
@@ -160,6 +188,7 @@ impl Reader {
                 let record = record(&message);
                 let (partition, next) = (record.partition, record.offset + 1);
                 drop(message);
+                self.next.insert(partition, next);
                 self.send(LogEvent::Record(record))?;
                 self.reached(partition, next)
             }
@@ -202,6 +231,15 @@ impl Reader {
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire) || self.events.is_closed()
     }
+}
+
+/// Begins to read each partition at its offset.
+fn assign(client: &BaseConsumer<Quiet>, topic: &str, offsets: &BTreeMap<i32, i64>) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (&partition, &offset) in offsets {
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+    }
+    client.assign(&list).context("assigning partitions")
 }
 
 fn record(message: &BorrowedMessage<'_>) -> LogRecord {

@@ -6,12 +6,13 @@ mod reports;
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Poll, ready},
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
+use parking_lot::RwLock;
 use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
@@ -22,7 +23,12 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use crate::{args::KafkaArgs, metrics::BusMetrics};
+use crate::{
+    args::KafkaArgs,
+    client::sign_of_life,
+    credentials::{CredentialFiles, LOOK_EVERY},
+    metrics::BusMetrics,
+};
 use reports::{Report, Reports};
 
 pub use failure::ProduceError;
@@ -31,7 +37,9 @@ pub use failure::ProduceError;
 /// queue takes, so that it is never full.
 const IN_FLIGHT_KIB: u32 = 32 * 1024;
 /// Records handed over and not acknowledged: librdkafka's queue takes ten times as many.
-const IN_FLIGHT_RECORDS: usize = 10_000;
+const IN_FLIGHT_RECORDS: u32 = 10_000;
+/// Records in flight have so long for their reports before the client is renewed without them.
+const RENEW_WITHIN: Duration = Duration::from_secs(10);
 /// Bounds a question about the cluster.
 const QUESTION: Duration = Duration::from_secs(10);
 
@@ -61,8 +69,15 @@ pub struct Delivered {
 
 /// An idempotent producer; cheap to clone, all clones are one. Dropping the last gives up what is in flight.
 #[derive(Clone)]
-pub struct Producer {
-    client: Arc<ThreadedProducer<Reports>>,
+pub struct Producer(Arc<Shared>);
+
+type Client = ThreadedProducer<Reports>;
+
+struct Shared {
+    kafka: KafkaArgs,
+    metrics: BusMetrics,
+    /// Replaced when the credentials change.
+    client: RwLock<Arc<Client>>,
     records: Arc<Semaphore>,
     memory: Arc<Semaphore>,
 }
@@ -70,28 +85,32 @@ pub struct Producer {
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Producer")
-            .field("room_for_records", &self.records.available_permits())
+            .field("room_for_records", &self.0.records.available_permits())
             .finish_non_exhaustive()
     }
 }
 
 impl Producer {
-    /// Makes the client. A broker that does not answer is no error: the client goes on trying.
+    /// Makes the client; within a tokio runtime, where a task renews it when its credentials change. A broker that
+    /// does not answer is no error: the client goes on trying.
     ///
     /// # Errors
     /// The client cannot be created from its settings.
     pub fn new(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<Self> {
-        let config = kafka.producer_config();
-        let client = config
-            .create_with_context(Reports::new(metrics, kafka.principal()))
-            .context("creating the Kafka producer")?;
-        Ok(Self {
-            client: Arc::new(client),
-            records: Arc::new(Semaphore::new(IN_FLIGHT_RECORDS)),
+        let credentials = kafka.credentials(&metrics);
+        let shared = Arc::new(Shared {
+            client: RwLock::new(Arc::new(client(kafka, &metrics)?)),
+            kafka: kafka.clone(),
+            metrics,
+            records: Arc::new(Semaphore::new(IN_FLIGHT_RECORDS as usize)),
             memory: Arc::new(Semaphore::new(
                 usize::try_from(IN_FLIGHT_KIB).unwrap_or(usize::MAX),
             )),
-        })
+        });
+        if !credentials.is_empty() {
+            tokio::spawn(renew(Arc::downgrade(&shared), credentials));
+        }
+        Ok(Self(shared))
     }
 
     /// Produces a record and waits for its report. Cancelled, the record may have been persisted or not.
@@ -134,15 +153,12 @@ impl Producer {
         base.partition = record.partition;
         base.payload = record.payload;
         base.headers = headers(record.headers);
-        match self.client.send(base) {
+        let client = self.0.client();
+        match client.send(base) {
             Ok(()) => Ok(delivery),
             Err((error, base)) => {
-                let error = self
-                    .client
-                    .client()
-                    .context()
-                    .refused(&base.delivery_opaque, base.topic, &error);
-                Err(error)
+                let reports = client.client().context();
+                Err(reports.refused(&base.delivery_opaque, base.topic, &error))
             }
         }
     }
@@ -154,15 +170,15 @@ impl Producer {
         let units = u32::try_from(size / 1024 + 1)
             .unwrap_or(u32::MAX)
             .min(IN_FLIGHT_KIB);
-        let records = Arc::clone(&self.records).acquire_owned();
+        let records = Arc::clone(&self.0.records).acquire_owned();
         let closed = |_| ProduceError::closed();
         let room = (
             records.await.map_err(closed)?,
-            Arc::clone(&self.memory).acquire_many_owned(units),
+            Arc::clone(&self.0.memory).acquire_many_owned(units),
         );
         let room = (room.0, room.1.await.map_err(closed)?);
         let (answer, delivery) = oneshot::channel();
-        let topic = self.client.client().context().topic(record.topic);
+        let topic = self.0.client().client().context().topic(record.topic);
         Ok((
             Box::new(Report {
                 answer,
@@ -179,7 +195,7 @@ impl Producer {
     /// # Errors
     /// No broker answered in time, or the topic does not exist.
     pub async fn partition_count(&self, topic: &str) -> anyhow::Result<i32> {
-        let (client, name) = (Arc::clone(&self.client), topic.to_owned());
+        let (client, name) = (self.0.client(), topic.to_owned());
         let metadata = spawn_blocking(move || client.client().fetch_metadata(Some(&name), QUESTION));
         let metadata = metadata
             .await
@@ -193,21 +209,70 @@ impl Producer {
 
     /// Waits until every record handed over has its report, or the time is over. False when it was over.
     pub async fn flush(&self, timeout: Duration) -> bool {
-        let client = Arc::clone(&self.client);
+        let client = self.0.client();
         matches!(spawn_blocking(move || client.flush(timeout)).await, Ok(Ok(())))
     }
 
     /// Asks the brokers for a sign of life. Blocks.
     pub(crate) fn probe(&self) -> KafkaResult<()> {
-        self.client
-            .client()
-            .fetch_metadata(None, Duration::from_secs(5))
-            .map(drop)
+        sign_of_life(self.0.client().client())
     }
 
     /// Whether the client has died, which only a new process mends.
     pub fn is_dead(&self) -> bool {
-        self.client.client().fatal_error().is_some()
+        self.0.client().client().fatal_error().is_some()
+    }
+}
+
+impl Shared {
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client.read())
+    }
+
+    /// Goes on with another client once nothing is in flight, so that records keep their order and none is sent by
+    /// both. What is in flight for too long, as where the old credentials no longer let anybody in, is given up
+    /// with the old client: its delivery is unknown, and its owner sends it again.
+    async fn go_on_with(&self, new: Client) {
+        // Fair: whoever comes later waits behind us.
+        let all = tokio::time::timeout(RENEW_WITHIN, self.records.acquire_many(IN_FLIGHT_RECORDS)).await;
+        if all.is_err() {
+            tracing::warn!("records in flight are given up with the old credentials and will be sent again");
+        }
+        let old = std::mem::replace(&mut *self.client.write(), Arc::new(new));
+        drop(all);
+        // Ending a client waits for its thread.
+        drop(spawn_blocking(move || drop(old)).await);
+    }
+}
+
+fn client(kafka: &KafkaArgs, metrics: &BusMetrics) -> anyhow::Result<Client> {
+    let reports = Reports::new(metrics.clone(), kafka.principal());
+    let client = kafka.producer_config().create_with_context(reports);
+    client.context("creating the Kafka producer")
+}
+
+/// Renews the client when its credentials have changed, once brokers let the new one in, while there is one.
+async fn renew(producer: Weak<Shared>, mut credentials: CredentialFiles) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(shared) = producer.upgrade() else { return };
+        let (kafka, metrics) = (shared.kafka.clone(), shared.metrics.clone());
+        let look = move || {
+            let renewed = credentials.renew(|| {
+                let client = client(&kafka, &metrics)?;
+                sign_of_life(client.client())?;
+                Ok(client)
+            });
+            (credentials, renewed)
+        };
+        // The runtime ends, and the producer with it.
+        let Ok(looked) = spawn_blocking(look).await else {
+            return;
+        };
+        credentials = looked.0;
+        if let Some(new) = looked.1 {
+            shared.go_on_with(new).await;
+        }
     }
 }
 

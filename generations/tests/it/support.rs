@@ -9,7 +9,7 @@ use generations::{
     name_hash,
 };
 use messagebus::clock::BootInstant;
-use messagebus::metrics::Registrar;
+use messagebus::metrics::{BusMetrics, Registrar};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -36,7 +36,8 @@ pub(crate) fn parse(seeds: &str) -> RedisArgs {
 }
 
 pub(crate) fn metrics() -> RedisMetrics {
-    RedisMetrics::register(&Registrar::new(&prometheus::Registry::new(), "test")).unwrap()
+    let registrar = Registrar::new(&prometheus::Registry::new(), "test");
+    RedisMetrics::register(&registrar, &BusMetrics::register(&registrar).unwrap()).unwrap()
 }
 
 pub(crate) fn name(generation: u64, host: usize, page: usize, spread: u16) -> Vec<u8> {

@@ -48,14 +48,14 @@ fn metrics() -> String {
     for service in ["ingestor", "flipper", "dispatcher"] {
         let registry = Registry::new();
         let registrar = Registrar::new(&registry, service);
-        BusMetrics::register(&registrar).unwrap();
+        let bus = BusMetrics::register(&registrar).unwrap();
         match service {
             "ingestor" => {
-                RedisMetrics::register(&registrar).unwrap();
+                RedisMetrics::register(&registrar, &bus).unwrap();
                 ingestor::metrics::Metrics::register(&registrar).unwrap();
             }
             "flipper" => {
-                RedisMetrics::register(&registrar).unwrap();
+                RedisMetrics::register(&registrar, &bus).unwrap();
                 flipper::metrics::Metrics::register(&registrar).unwrap();
             }
             _ => drop(dispatcher::metrics::Metrics::register(&registrar).unwrap()),

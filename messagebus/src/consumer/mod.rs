@@ -19,7 +19,7 @@ mod worker;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, watch};
 
 use crate::{args::KafkaArgs, metrics::BusMetrics};
@@ -85,13 +85,9 @@ pub fn consume(
 ) -> anyhow::Result<(Consumer, mpsc::Receiver<RecordBatch>)> {
     let metrics = metrics.group(&options.group, &options.topic);
     let shared = Arc::new(Shared::new(options, metrics));
-    let client = worker::client(kafka, &shared)?;
-    client
-        .subscribe(&[&shared.options.topic])
-        .context("subscribing")?;
     let (batches, receiver) = mpsc::channel(CHANNEL_BATCHES);
     let (ended, has_ended) = watch::channel(false);
-    let worker = Worker::new(client, Arc::clone(&shared), batches);
+    let worker = Worker::start(kafka, Arc::clone(&shared), batches)?;
     std::thread::Builder::new()
         .name("kafka-consumer".to_owned())
         .spawn(move || {

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use super::batch::{Arena, Record, RecordBatch};
 use super::buffer::Buffer;
 use crate::args::KafkaArgs;
-use crate::client::Quiet;
+use crate::client::{Quiet, sign_of_life};
+use crate::credentials::CredentialFiles;
 use crate::ledger::Span;
 use crate::metrics::{BusMetrics, ConsumerError, GroupMetrics};
 use crate::offsets;
@@ -68,15 +69,14 @@ pub fn read_range(
     metrics: &BusMetrics,
 ) -> anyhow::Result<(RangeReader, mpsc::Receiver<RecordBatch>)> {
     let group = kafka.topics().group("replay");
-    let client = kafka
-        .reader_config(&group)
-        .set("queued.max.messages.kbytes", "8192")
-        .create_with_context(Quiet)
-        .context("creating the reader of a range")?;
+    let credentials = kafka.credentials(metrics);
+    let client = client(kafka)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (batches, receiver) = mpsc::channel(BATCHES);
     let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes(), None));
     let worker = Worker {
+        kafka: kafka.clone(),
+        credentials,
         client,
         arena: buffer.arena(),
         buffer,
@@ -95,6 +95,20 @@ pub fn read_range(
     Ok((RangeReader { stop }, receiver))
 }
 
+fn client(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<Quiet>> {
+    kafka
+        .reader_config(&kafka.topics().group("replay"))
+        .set("queued.max.messages.kbytes", "8192")
+        .create_with_context(Quiet)
+        .context("creating the reader of a range")
+}
+
+fn assign(client: &BaseConsumer<Quiet>, range: &Range, offset: i64) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition_offset(&range.topic, range.partition, Offset::Offset(offset))?;
+    client.assign(&list).context("assigning a partition")
+}
+
 fn empty_span(partition: i32, from: i64) -> Span {
     Span {
         partition,
@@ -107,6 +121,8 @@ fn empty_span(partition: i32, from: i64) -> Span {
 }
 
 struct Worker {
+    kafka: KafkaArgs,
+    credentials: CredentialFiles,
     client: BaseConsumer<Quiet>,
     range: Range,
     arena: Arena,
@@ -136,6 +152,7 @@ impl Worker {
         }
         while self.span.to < self.range.to && !self.is_stopped() {
             self.step();
+            self.renew_when_due();
         }
         if !self.is_stopped() {
             self.send();
@@ -152,9 +169,7 @@ impl Worker {
         } = &self.range;
         let (_, low, _) = offsets::watermark(&self.client, topic, *partition)?;
         let first = low.clamp(*from, *to);
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(topic, *partition, Offset::Offset(first))?;
-        self.client.assign(&list).context("assigning a partition")?;
+        assign(&self.client, &self.range, first)?;
         if first > *from {
             let gone = u64::try_from(first - from).unwrap_or(0);
             self.gone.inc_by(gone);
@@ -168,6 +183,20 @@ impl Worker {
             self.span.to = first;
         }
         Ok(())
+    }
+
+    /// Reads on with a client that has the credentials as they are now, once brokers let it in.
+    fn renew_when_due(&mut self) {
+        let (kafka, range, next) = (&self.kafka, &self.range, self.span.to);
+        let renewed = self.credentials.renew(|| {
+            let client = client(kafka)?;
+            sign_of_life(client.client())?;
+            assign(&client, range, next)?;
+            Ok(client)
+        });
+        if let Some(client) = renewed {
+            self.client = client;
+        }
     }
 
     fn step(&mut self) {

@@ -22,7 +22,10 @@ use super::{
     shared::Shared,
     topic_list,
 };
-use crate::{args::KafkaArgs, ledger::View, metrics::ConsumerError, trace::Origins};
+use crate::{
+    args::KafkaArgs, client::sign_of_life, credentials::CredentialFiles, ledger::View,
+    metrics::ConsumerError, trace::Origins,
+};
 
 /// Longest wait for a record, and so for a request to pause, rewind or stop to be heard.
 const POLL: Duration = Duration::from_millis(50);
@@ -34,10 +37,7 @@ const RECOMMIT_EVERY: Duration = Duration::from_secs(5);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes the client of a group member.
-pub(super) fn client(
-    kafka: &KafkaArgs,
-    shared: &Arc<Shared>,
-) -> anyhow::Result<Arc<BaseConsumer<Callbacks>>> {
+fn client(kafka: &KafkaArgs, shared: &Arc<Shared>) -> anyhow::Result<Arc<BaseConsumer<Callbacks>>> {
     let mut config = kafka.group_config(&shared.options.group);
     config
         .set("fetch.min.bytes", "65536")
@@ -49,12 +49,27 @@ pub(super) fn client(
     let client = config
         .create_with_context(Callbacks::new(Arc::clone(shared)))
         .context("creating the Kafka consumer")?;
-    let client = Arc::new(client);
-    shared.set_client(&client);
-    Ok(client)
+    Ok(Arc::new(client))
+}
+
+/// Joins the group with a client, which questions are put to from now on.
+fn join(client: &Arc<BaseConsumer<Callbacks>>, shared: &Shared) -> anyhow::Result<()> {
+    shared.set_client(client);
+    client.subscribe(&[&shared.options.topic]).context("subscribing")
+}
+
+/// Ends a client: dropping it revokes every partition, which waits for begun work and commits.
+fn close(mut client: Arc<BaseConsumer<Callbacks>>) {
+    // Whoever asks the client something just now has it a little longer, and rebalances must be served.
+    while let Err(shared) = Arc::try_unwrap(client) {
+        client = shared;
+        drop(client.poll(POLL));
+    }
 }
 
 pub(super) struct Worker {
+    kafka: KafkaArgs,
+    credentials: CredentialFiles,
     client: Arc<BaseConsumer<Callbacks>>,
     shared: Arc<Shared>,
     batches: mpsc::Sender<RecordBatch>,
@@ -77,14 +92,23 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(
-        client: Arc<BaseConsumer<Callbacks>>,
+    /// Makes the client and joins the group.
+    ///
+    /// # Errors
+    /// The client cannot be made from its settings.
+    pub(super) fn start(
+        kafka: &KafkaArgs,
         shared: Arc<Shared>,
         batches: mpsc::Sender<RecordBatch>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
+        let credentials = kafka.credentials(shared.metrics.bus());
+        let client = client(kafka, &shared)?;
+        join(&client, &shared)?;
         let options = &shared.options;
         let filling = Filling::new(Arc::clone(&shared.buffer), options.max_records, options.max_wait);
-        Self {
+        Ok(Self {
+            kafka: kafka.clone(),
+            credentials,
             client,
             shared,
             batches,
@@ -98,7 +122,7 @@ impl Worker {
             committed_at: Instant::now(),
             recommitted_at: Instant::now(),
             dead: false,
-        }
+        })
     }
 
     /// Polls until the consumer is closed or its client has died.
@@ -109,8 +133,28 @@ impl Worker {
             self.hand_over();
             self.pause_or_resume();
             self.commit_when_due();
+            self.renew_when_due();
         }
         self.leave();
+    }
+
+    /// Goes on with a client that has the credentials as they are now, once brokers let it in. The old one leaves
+    /// as in any rebalance: begun spans are waited for and committed, all others will be read again.
+    fn renew_when_due(&mut self) {
+        let (kafka, shared) = (&self.kafka, &self.shared);
+        let renewed = self.credentials.renew(|| {
+            let client = client(kafka, shared)?;
+            sign_of_life(client.client())?;
+            Ok(client)
+        });
+        let Some(new) = renewed else { return };
+        close(std::mem::replace(&mut self.client, new));
+        // Nothing is assigned now, and the new client has paused nothing.
+        self.follow();
+        if let Err(error) = join(&self.client, &self.shared) {
+            self.dead = true;
+            tracing::error!("the group cannot be joined again: {error:#}");
+        }
     }
 
     /// Polls what is there, and waits for a record only where none is.
@@ -314,16 +358,11 @@ impl Worker {
         }
     }
 
-    /// Leaves the group: dropping the client revokes every partition, which waits for begun work and commits.
+    /// Leaves the group.
     fn leave(self) {
         self.shared.clear_client();
         drop((self.waiting, self.batches));
-        let mut client = self.client;
-        // Whoever asks the client something just now has it a little longer, and rebalances must be served.
-        while let Err(shared) = Arc::try_unwrap(client) {
-            client = shared;
-            drop(client.poll(POLL));
-        }
+        close(self.client);
     }
 
     fn count(&mut self, error: &KafkaError) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use prometheus::{Gauge, Histogram, IntCounter, process_collector::ProcessCollector};
 
 use super::{
-    Check, CounterFamily, GaugeFamily, GroupMetrics, HistogramFamily, RebalanceKind, Registrar, Stage,
-    TopicMetrics, names::steps,
+    CertificateEnd, Check, CounterFamily, GaugeFamily, GroupMetrics, HistogramFamily, Peer, RebalanceKind,
+    Registrar, Stage, TopicMetrics, certificates::Certificates, names::steps,
 };
 use crate::memory;
 
@@ -51,6 +51,7 @@ pub(super) struct Families {
     health_status: GaugeFamily<1>,
     health_failures: CounterFamily<1>,
     hint_age: HistogramFamily<2>,
+    certificates: Certificates,
 }
 
 impl BusMetrics {
@@ -111,6 +112,12 @@ impl BusMetrics {
     /// Those of what is produced to one topic, with every failure at 0.
     pub(crate) fn topic(&self, topic: &str) -> TopicMetrics {
         TopicMetrics::new(self.clone(), topic)
+    }
+
+    /// Of one client's certificate towards `peer`; nothing is exported before its end is known.
+    #[must_use = "a certificate counts while this lives"]
+    pub fn certificate(&self, peer: Peer) -> CertificateEnd {
+        self.0.certificates.end(peer)
     }
 
     pub(crate) fn rebalances(&self, kind: RebalanceKind) -> IntCounter {
@@ -252,6 +259,12 @@ impl Families {
                 ["stage", "partner"],
                 &HINT_AGE_SECONDS,
             )?,
+            certificates: Certificates::new(registrar.gauge(
+                "tls_cert_not_after_seconds",
+                "End of the certificate that a client shows, the soonest of all clients, in Unix seconds; absent \
+                 without one",
+                ["peer"],
+            )?),
         })
     }
 }

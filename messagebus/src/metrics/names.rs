@@ -28,6 +28,25 @@ impl Check {
     }
 }
 
+/// Whom a certificate is shown to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The brokers.
+    Kafka,
+    /// Both Redis clusters.
+    Redis,
+}
+
+impl Peer {
+    /// The value of the label `peer`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::Redis => "redis",
+        }
+    }
+}
+
 /// Where a hint is when its age is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
