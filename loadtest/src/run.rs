@@ -1,5 +1,6 @@
 //! The whole pipeline as real processes: services, partners, and the questions a run is asked.
 
+mod certificates;
 mod flipper;
 
 use std::collections::HashMap;
@@ -16,8 +17,8 @@ use crate::partners::{Misbehaviour, Partners};
 use crate::ports;
 use crate::proxy::{Proxy, Weather, Whose};
 use crate::service::{Kind, Service, impatient};
-use crate::stack::RedisCluster;
 use crate::stack::users::{AUDITOR, Passwords};
+use crate::stack::{RedisCluster, Tls};
 
 const MASTER_KEY: &str = "a master key for tests\n";
 const ADMIN_TOKEN: &str = "an admin token for tests";
@@ -36,6 +37,8 @@ pub struct RunSettings {
     pub flip_interval: Duration,
     /// Partners and how they misbehave.
     pub partners: Vec<(String, Misbehaviour)>,
+    /// Certificates to show, where the stack wants them.
+    pub tls: Option<Tls>,
     /// Further settings of every service.
     pub settings: Vec<(String, String)>,
     /// A proxy stands before each partner.
@@ -51,6 +54,7 @@ impl Default for RunSettings {
             dispatchers: 1,
             flip_interval: Duration::from_secs(2),
             partners: vec![partner("north"), partner("south")],
+            tls: None,
             settings: Vec::new(),
             has_proxied_partners: false,
         }
@@ -130,11 +134,14 @@ impl Run {
                 write(dir.path(), "master-key", MASTER_KEY)?,
             ),
         ];
-        let further = &settings.settings;
+        let (tls, further) = (&settings.tls, &settings.settings);
         let mut services = Vec::new();
         let mut start = |kind: Kind, number: usize, own: Vec<(String, String)>| -> anyhow::Result<()> {
             let name = format!("{}-{number}", kind.program());
-            let login = passwords.settings(kind.program());
+            let login = match tls {
+                Some(tls) => [passwords.redis_settings(kind.program()), tls.settings(kind)].concat(),
+                None => passwords.settings(kind.program()),
+            };
             let settings = common.iter().cloned().chain(login).chain(own);
             let settings = settings.chain(further.iter().cloned());
             services.push(Service::start(kind, &name, dir.path(), settings)?);

@@ -75,6 +75,9 @@ pub(crate) fn impatient() -> anyhow::Result<reqwest::Client> {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ingestor, Self::Flipper, Self::Dispatcher];
+
     /// The program's name.
     #[must_use]
     pub fn program(self) -> &'static str {

@@ -13,7 +13,7 @@ use super::plan::{Plan, Step};
 use crate::audit::Report;
 use crate::produce::{ProduceArgs, produce};
 use crate::run::{Run, RunSettings};
-use crate::stack::{MASTERS, Shape, Stack};
+use crate::stack::{LONG, MASTERS, Shape, Stack};
 use crate::traffic::TrafficArgs;
 
 const PREFIX: &str = "crawler-hints.";
@@ -50,6 +50,7 @@ pub(super) struct SceneSettings {
     pub(super) rate: u64,
     pub(super) flip_interval: Duration,
     pub(super) has_replicas: bool,
+    pub(super) is_encrypted: bool,
 }
 
 /// Runs the faults of one seed.
@@ -59,6 +60,7 @@ pub(super) async fn attempt(plan: &Plan) -> Outcome {
         rate: RATE,
         flip_interval: FLIP_INTERVAL,
         has_replicas: plan.has(Fault::ReplicaPaused),
+        is_encrypted: plan.has(Fault::CertificatesRotated),
     };
     let mut outcome = Outcome::default();
     match Scene::start(settings).await {
@@ -76,13 +78,18 @@ impl Scene {
             has_replicas: settings.has_replicas,
             is_proxied: true,
         };
-        let stack = Stack::start_as(PREFIX, shape).await?;
+        let stack = Stack::start_as(PREFIX, shape, settings.is_encrypted).await?;
         let proxied = ("KAFKA_BROKERS".to_owned(), stack.broker().proxied().to_string());
+        let (tls, proxied) = match settings.is_encrypted {
+            true => (Some(stack.broker().issue_certificates(LONG)?), None),
+            false => (None, Some(proxied)),
+        };
         let run_settings = RunSettings {
             ingestors: 2,
             flippers: 2,
             flip_interval: settings.flip_interval,
-            settings: vec![proxied],
+            tls,
+            settings: proxied.into_iter().collect(),
             has_proxied_partners: true,
             ..RunSettings::default()
         };

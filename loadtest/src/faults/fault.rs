@@ -75,11 +75,13 @@ pub enum Fault {
     SlotMoved,
     /// The replica of a Redis master is paused and then the master killed.
     ReplicaPaused,
+    /// Every service's certificate is replaced, twice, and the one between ends.
+    CertificatesRotated,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::IngestorKilled,
         Self::FlipperKilled,
         Self::FlipperKilledBeforeRemoval,
@@ -116,6 +118,7 @@ impl Fault {
         Self::KeysLost,
         Self::SlotMoved,
         Self::ReplicaPaused,
+        Self::CertificatesRotated,
     ];
 
     /// Its name in reports.
@@ -158,6 +161,7 @@ impl Fault {
             Self::KeysLost => "Redis master lost its keys",
             Self::SlotMoved => "slot moved during the drain",
             Self::ReplicaPaused => "replica paused, master killed",
+            Self::CertificatesRotated => "certificates rotated",
         }
     }
 }

@@ -102,6 +102,7 @@ pub async fn flips(args: FlipsArgs) -> anyhow::Result<FlipReport> {
         rate: args.rate,
         flip_interval: args.interval,
         has_replicas: false,
+        is_encrypted: false,
     };
     let scene = Scene::start(settings).await?;
     wait_for_flips(&scene, &args).await?;

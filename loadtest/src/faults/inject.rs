@@ -1,5 +1,6 @@
 //! Lets things fail, and brings them back.
 
+mod certificates;
 mod kafka;
 mod partners;
 mod redis;
@@ -75,6 +76,7 @@ impl Target<'_> {
             Fault::FlipperCutOff => self.cut_off_flipper(victim).await,
             Fault::SlotMoved => self.move_slot(victim).await,
             Fault::ReplicaPaused => self.pause_replica_and_kill_master(victim).await,
+            Fault::CertificatesRotated => self.rotate_certificates().await,
             Fault::PartnerFails
             | Fault::PartnerThrottles
             | Fault::PartnerTimesOut

@@ -40,6 +40,7 @@ pub async fn soak(args: SoakArgs) -> FaultReport {
         rate: args.rate,
         flip_interval: FLIP_INTERVAL,
         has_replicas: true,
+        is_encrypted: true,
     };
     let mut outcome = Outcome::default();
     let mut struck = 0;

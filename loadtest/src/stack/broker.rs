@@ -10,11 +10,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
+use super::certificates::{Authority, Tls};
+use super::server_properties::{Listeners, server_properties};
 use super::users::{AUDITOR, OPERATOR, Passwords};
 use super::{acls, create_topics, jars};
 use crate::ports;
 use crate::process::Process;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Weather, Whose};
 
 /// Any 22 characters of base 64.
 const CLUSTER_ID: &str = "crawlerhintscrawlerhin";
@@ -29,6 +31,9 @@ pub struct Broker {
     guarded: SocketAddr,
     /// In front of a listener like it.
     proxy: Proxy,
+    /// In front of one where a certificate takes the log-in's place.
+    encrypted: Proxy,
+    authority: Authority,
     passwords: Passwords,
     dir: PathBuf,
     class_path: String,
@@ -44,12 +49,18 @@ impl Broker {
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         let class_path = jars::class_path().await?;
-        let (open, guarded, controller) = (ports::free()?, ports::free()?, ports::free()?);
-        let passwords = Passwords::write(dir)?;
+        let (passwords, authority) = (Passwords::write(dir)?, Authority::new(dir)?);
         let properties = dir.join("server.properties");
-        let proxied = ports::free()?;
-        let proxy = Proxy::start(proxied).await?;
-        let text = server_properties([open, guarded, controller, proxied, proxy.address()], dir);
+        let (proxied, behind) = (ports::free()?, ports::free()?);
+        let (proxy, encrypted) = (Proxy::start(proxied).await?, Proxy::start(behind).await?);
+        let listeners = Listeners {
+            open: ports::free()?,
+            guarded: ports::free()?,
+            proxied: [proxied, proxy.address()],
+            encrypted: [behind, encrypted.address()],
+            controller: ports::free()?,
+        };
+        let text = server_properties(listeners, &authority, dir)?;
         std::fs::write(&properties, text).context("writing Kafka's settings")?;
         let format = Command::new("java")
             .args([
@@ -70,11 +81,14 @@ impl Broker {
             String::from_utf8_lossy(&format.stderr)
         );
         let mut process = launch(dir, &class_path)?;
+        let Listeners { open, guarded, .. } = listeners;
         wait_until_ready(open, &mut process).await?;
         Ok(Self {
             open,
             guarded,
             proxy,
+            encrypted,
+            authority,
             passwords,
             dir: dir.to_owned(),
             class_path,
@@ -125,16 +139,34 @@ impl Broker {
         self.open
     }
 
-    /// What stands between it and those who reach it by [`Self::proxied`].
-    #[must_use]
-    pub fn proxy(&self) -> &Proxy {
-        &self.proxy
+    /// Changes the weather between it and those who reach it by [`Self::proxied`] or with a certificate.
+    pub fn set_weather(&self, weather: Weather, whose: Whose) {
+        self.proxy.set(weather, whose);
+        self.encrypted.set(weather, whose);
     }
 
     /// Where one logs in as well, through the proxy: that listener advertises the proxy's address.
     #[must_use]
     pub fn proxied(&self) -> SocketAddr {
         self.proxy.address()
+    }
+
+    /// Gives every service a certificate that ends after `life`, in place of the one it has. The common name is the
+    /// user of `k8s/kafka/acls`.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn issue_certificates(&self, life: Duration) -> anyhow::Result<Tls> {
+        Ok(Tls::new(
+            self.encrypted.address(),
+            self.authority.issue_all(life)?,
+        ))
+    }
+
+    /// Signs the certificates that the broker knows, and Redis where it is encrypted.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// The same topics, as `user` of `k8s/kafka/acls`.
@@ -198,33 +230,4 @@ async fn wait_until_ready(address: SocketAddr, process: &mut Process) -> anyhow:
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
-}
-
-fn server_properties([open, guarded, controller, proxied, proxy]: [SocketAddr; 5], dir: &Path) -> String {
-    format!(
-        "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{controller}
-listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded},PROXIED://{proxied},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{open},SASL_PLAINTEXT://{guarded},PROXIED://{proxy}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,\
-PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:{OPERATOR}
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}
-listener.name.proxied.plain.sasl.jaas.config={jaas}
-log.dirs={data}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=false
-",
-        data = dir.join("data").display(),
-        jaas = Passwords::jaas()
-    )
 }

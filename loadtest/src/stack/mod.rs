@@ -3,10 +3,12 @@
 mod acls;
 mod background;
 mod broker;
+mod certificates;
 mod jars;
 mod redis_cluster;
 mod redis_losses;
 mod redis_node;
+mod server_properties;
 mod topics;
 pub(crate) mod users;
 
@@ -18,6 +20,8 @@ use tempfile::TempDir;
 
 pub use background::{down, foreground, up};
 pub use broker::Broker;
+pub(crate) use certificates::LONG;
+pub use certificates::{Authority, Tls};
 pub use redis_cluster::{RedisCluster, Shape};
 pub use redis_losses::Move;
 pub use topics::create_topics;
@@ -47,23 +51,24 @@ impl Stack {
             has_replicas: false,
             is_proxied: false,
         };
-        Self::start_as(prefix, shape).await
+        Self::start_as(prefix, shape, false).await
     }
 
-    /// The same with clusters of that shape.
+    /// The same with clusters of that shape, which serve whoever shows a certificate where they are encrypted.
     ///
     /// # Errors
     /// As above.
-    pub async fn start_as(prefix: &str, shape: Shape) -> anyhow::Result<Self> {
+    pub async fn start_as(prefix: &str, shape: Shape, is_encrypted: bool) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("crawler-hints-")
             .tempdir()
             .context("making a directory for Kafka and Redis")?;
         let broker = Broker::start(&dir.path().join("kafka")).await?;
         let kafka = broker.prepare(prefix).await?;
+        let authority = is_encrypted.then_some(broker.authority());
         let clusters = [
-            RedisCluster::start_as(&dir.path().join("redis-a"), shape, &[]).await?,
-            RedisCluster::start_as(&dir.path().join("redis-b"), shape, &[]).await?,
+            RedisCluster::start_as(&dir.path().join("redis-a"), shape, authority, &[]).await?,
+            RedisCluster::start_as(&dir.path().join("redis-b"), shape, authority, &[]).await?,
         ];
         Ok(Self {
             broker,

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use generations::{AgeValue, SLOTS, slot_of_name};
 use redis::{Cmd, Pipeline, cmd};
 
+use super::certificates::Authority;
 use super::redis_node::{Node, READY_WITHIN};
 use super::users::Passwords;
 use crate::proxy::{Weather, Whose};
@@ -43,14 +44,20 @@ impl RedisCluster {
             has_replicas: false,
             is_proxied: false,
         };
-        Self::start_as(dir, shape, settings).await
+        Self::start_as(dir, shape, None, settings).await
     }
 
-    /// Starts a cluster of this shape.
+    /// Starts a cluster of this shape; with an authority everybody but the test's own hand shows a certificate of
+    /// it, the nodes to each other as well.
     ///
     /// # Errors
     /// `redis-server` is missing or does not become ready.
-    pub async fn start_as(dir: &Path, shape: Shape, settings: &[&str]) -> anyhow::Result<Self> {
+    pub async fn start_as(
+        dir: &Path,
+        shape: Shape,
+        authority: Option<&Authority>,
+        settings: &[&str],
+    ) -> anyhow::Result<Self> {
         let count = if shape.has_replicas {
             2 * shape.masters
         } else {
@@ -63,7 +70,7 @@ impl RedisCluster {
         let mut nodes = Vec::new();
         for index in 0..count {
             let dir = dir.join(index.to_string());
-            nodes.push(Node::start(&dir, &users, settings, shape.is_proxied).await?);
+            nodes.push(Node::start(&dir, &users, settings, shape.is_proxied, authority).await?);
         }
         let cluster = Self {
             nodes,
@@ -80,7 +87,7 @@ impl RedisCluster {
     /// Gives each master its share of the slots and makes the nodes known to each other.
     async fn meet(&self) -> anyhow::Result<()> {
         let share = self.share();
-        let first = self.nodes.first().map(|node| (node.port, node.bus));
+        let first = self.nodes.first().map(|node| (node.served_port(), node.bus));
         for (index, node) in (0..).zip(&self.nodes) {
             if usize::from(index) < self.masters {
                 let (from, to) = (index * share, ((index + 1) * share).min(SLOTS) - 1);
@@ -137,10 +144,10 @@ impl RedisCluster {
     /// The nodes' addresses, as `REDIS_A` takes them.
     #[must_use]
     pub fn seeds(&self) -> String {
-        let seeds = self
-            .nodes
-            .iter()
-            .map(|node| format!("redis://127.0.0.1:{}", node.announced_port()));
+        let seeds = self.nodes.iter().map(|node| {
+            let scheme = if node.is_encrypted() { "rediss" } else { "redis" };
+            format!("{scheme}://127.0.0.1:{}", node.announced_port())
+        });
         seeds.collect::<Vec<_>>().join(",")
     }
 

@@ -167,7 +167,7 @@ async fn fullest_slot(node: &Node) -> anyhow::Result<Option<u16>> {
 async fn migrate(source: &Node, target: &Node, keys: &[Vec<u8>]) -> anyhow::Result<()> {
     for some in keys.chunks(500) {
         let mut command = cmd("MIGRATE");
-        command.arg(("127.0.0.1", target.port, "", 0, MIGRATE_MS));
+        command.arg(("127.0.0.1", target.served_port(), "", 0, MIGRATE_MS));
         command.arg(("AUTH2", OPERATOR, password(OPERATOR), "KEYS"));
         let answer: String = source.run(command.arg(some)).await?;
         tracing::debug!(keys = some.len(), answer, "keys moved");

@@ -8,6 +8,7 @@ use anyhow::Context;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, cmd};
 
+use super::certificates::Authority;
 use super::users::{OPERATOR, REPLICA, password};
 use crate::ports;
 use crate::process::Process;
@@ -21,7 +22,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A running node.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) port: u16,
+    /// In the clear, the test's own way in where there is another.
+    port: u16,
+    tls_port: Option<u16>,
     pub(super) bus: u16,
     /// What the node announces in place of its own port.
     proxy: Option<Proxy>,
@@ -45,6 +48,7 @@ impl Node {
         users: &Path,
         settings: &[&str],
         is_proxied: bool,
+        authority: Option<&Authority>,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         let (port, bus) = (ports::free()?.port(), ports::free()?.port());
@@ -59,23 +63,26 @@ impl Node {
         ];
         let settings = log_in.iter().chain(settings).map(|&setting| setting.to_owned());
         let mut settings: Vec<String> = settings.collect();
+        let tls_port = match authority {
+            Some(authority) => {
+                let port = ports::free()?.port();
+                settings.extend(encryption(port, authority));
+                Some(port)
+            }
+            None => None,
+        };
         let mut proxy = None;
         if is_proxied {
-            let started = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-            let announced = started.address().port().to_string();
-            settings
-                .extend(["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port"].map(String::from));
-            settings.extend([
-                announced,
-                "--cluster-announce-bus-port".to_owned(),
-                bus.to_string(),
-            ]);
+            let served = tls_port.unwrap_or(port);
+            let started = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, served))).await?;
+            settings.extend(announcement(port, tls_port, bus, started.address().port()));
             proxy = Some(started);
         }
         let mut process = launch(dir, port, bus, &settings)?;
         let connection = connect(port, &mut process).await?;
         Ok(Self {
             port,
+            tls_port,
             bus,
             proxy,
             dir: dir.to_owned(),
@@ -86,11 +93,20 @@ impl Node {
         })
     }
 
-    /// Where clients are led to.
+    /// Where clients and other nodes are served.
+    pub(super) fn served_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
+    /// Where they are led to.
     pub(super) fn announced_port(&self) -> u16 {
         self.proxy
             .as_ref()
-            .map_or(self.port, |proxy| proxy.address().port())
+            .map_or(self.served_port(), |proxy| proxy.address().port())
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls_port.is_some()
     }
 
     pub(super) fn proxy(&self) -> Option<&Proxy> {
@@ -152,6 +168,42 @@ impl Node {
             format!("asking redis-server {id:?} on port {}", self.port)
         })
     }
+}
+
+/// Settings of a node that serves on `port` whoever shows a certificate, and shows its own to other nodes.
+fn encryption(port: u16, authority: &Authority) -> Vec<String> {
+    let [ca, certificate, key] = authority.server().map(|path| path.display().to_string());
+    [
+        ["--tls-port", &port.to_string()],
+        ["--tls-cluster", "yes"],
+        ["--tls-replication", "yes"],
+        ["--tls-auth-clients", "yes"],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+    ]
+    .concat()
+    .into_iter()
+    .map(str::to_owned)
+    .collect()
+}
+
+/// Settings of a node that leads whom it serves to `announced`.
+fn announcement(port: u16, tls_port: Option<u16>, bus: u16, announced: u16) -> Vec<String> {
+    let (port, tls_port) = match tls_port {
+        Some(_) => (port, announced),
+        None => (announced, 0),
+    };
+    [
+        ["--cluster-announce-ip", "127.0.0.1"],
+        ["--cluster-announce-port", &port.to_string()],
+        ["--cluster-announce-tls-port", &tls_port.to_string()],
+        ["--cluster-announce-bus-port", &bus.to_string()],
+    ]
+    .concat()
+    .into_iter()
+    .map(str::to_owned)
+    .collect()
 }
 
 fn launch(dir: &Path, port: u16, bus: u16, settings: &[String]) -> anyhow::Result<Process> {

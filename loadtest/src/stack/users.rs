@@ -57,16 +57,22 @@ impl Passwords {
     /// The settings with which a service logs in as `user`.
     pub(crate) fn settings(&self, user: &str) -> Vec<(String, String)> {
         let file = self.dir.join(user).display().to_string();
-        [
+        let kafka = [
             ("KAFKA_SECURITY_PROTOCOL", SecurityProtocol::SaslPlaintext.name()),
             ("KAFKA_SASL_MECHANISM", SaslMechanism::Plain.name()),
             ("KAFKA_SASL_USERNAME", user),
             ("KAFKA_SASL_PASSWORD_FILE", &file),
-            ("REDIS_USERNAME", user),
-            ("REDIS_PASSWORD_FILE", &file),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        ];
+        let kafka = kafka.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        kafka.into_iter().chain(self.redis_settings(user)).collect()
+    }
+
+    /// The settings with which it logs in at Redis alone.
+    pub(crate) fn redis_settings(&self, user: &str) -> Vec<(String, String)> {
+        let file = self.dir.join(user).display().to_string();
+        [("REDIS_USERNAME", user), ("REDIS_PASSWORD_FILE", &file)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
     }
 
     /// The same brokers and topics, logged in as `user`.

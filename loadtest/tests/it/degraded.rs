@@ -142,8 +142,7 @@ fn the_control_topic_is_out_of_reach_and_writers_stop_though_the_input_is_readab
         // Connections that ask for that topic get no answers any more; those that read the input do.
         stack
             .broker()
-            .proxy()
-            .set(Weather::Mute, Whose::Saying("generations"));
+            .set_weather(Weather::Mute, Whose::Saying("generations"));
         wait_for_lapse(&mut run, lapses).await;
         // What was in flight has come to its end: nothing is written without a lease.
         let before = Sight::of(&run).await.records;
@@ -153,7 +152,7 @@ fn the_control_topic_is_out_of_reach_and_writers_stop_though_the_input_is_readab
             .metric(Kind::Ingestor, "kafka_consumer_assigned_partitions", &[])
             .await;
         assert!(held > 0.0, "the input's consumer keeps its partitions");
-        stack.broker().proxy().set(Weather::Fair, Whose::All);
+        stack.broker().set_weather(Weather::Fair, Whose::All);
         producing.await.unwrap();
         close(&stack, run).await;
     });
@@ -165,7 +164,7 @@ async fn start() -> (Stack, Run) {
         has_replicas: false,
         is_proxied: false,
     };
-    let stack = Stack::start_as("crawler-hints.", shape).await.unwrap();
+    let stack = Stack::start_as("crawler-hints.", shape, false).await.unwrap();
     let proxied = stack.broker().proxied().to_string();
     let settings = RunSettings {
         ingestors: 2,

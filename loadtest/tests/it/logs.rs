@@ -1,6 +1,5 @@
 //! No log and no metric tells a secret, a path or a query string, however much is logged and whatever fails.
 
-use std::path::Path;
 use std::process::Command;
 
 use hint_schema::cache_miss::{CacheMiss, CacheStatus};
@@ -12,7 +11,7 @@ use loadtest::service::Kind;
 use messagebus::{OutRecord, Producer, now_ms};
 
 use crate::settings::program;
-use crate::support::{Pipeline, on_shared_threads};
+use crate::support::{Pipeline, on_shared_threads, read_logs};
 
 /// What must stand in no log. Secrets of the run itself are among them: the services' passwords, the admin token and
 /// the master key.
@@ -118,12 +117,6 @@ fn find_marks(place: &str, text: &str) {
         let told = MARKS.iter().find(|mark| line.contains(*mark));
         assert!(told.is_none(), "{place} tells {told:?}: {line}");
     }
-}
-
-fn read_logs(dir: &Path) -> String {
-    let logs = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
-    logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
 #[test]

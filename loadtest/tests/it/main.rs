@@ -13,4 +13,5 @@ mod memory;
 mod pipeline;
 mod settings;
 mod support;
+mod tls;
 mod traces;

@@ -1,6 +1,7 @@
 //! One broker for all tests; topics, Redis clusters and services of their own for each.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -61,6 +62,17 @@ pub(crate) fn produce_to(
     rate: u64,
     count: u64,
 ) -> tokio::task::JoinHandle<u64> {
+    produce_until(CancellationToken::new(), kafka, seed, rate, count)
+}
+
+/// The same, and ends at `stop`.
+pub(crate) fn produce_until(
+    stop: CancellationToken,
+    kafka: &KafkaArgs,
+    seed: u64,
+    rate: u64,
+    count: u64,
+) -> tokio::task::JoinHandle<u64> {
     let args = ProduceArgs {
         rate,
         count,
@@ -68,11 +80,14 @@ pub(crate) fn produce_to(
     };
     let (sent, _) = watch::channel(0);
     let kafka = kafka.clone();
-    tokio::spawn(async move {
-        produce(&kafka, &args, sent, CancellationToken::new())
-            .await
-            .unwrap()
-    })
+    tokio::spawn(async move { produce(&kafka, &args, sent, stop).await.unwrap() })
+}
+
+/// What all services of a run have logged.
+pub(crate) fn read_logs(dir: &Path) -> String {
+    let logs = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
 /// A pipeline and what it stands on.

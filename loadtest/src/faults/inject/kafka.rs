@@ -58,9 +58,9 @@ impl Target<'_> {
         whose: Whose,
         lasting: Duration,
     ) -> anyhow::Result<Option<Evidence>> {
-        self.stack().await.broker().proxy().set(weather, whose);
+        self.stack().await.broker().set_weather(weather, whose);
         tokio::time::sleep(lasting).await;
-        self.stack().await.broker().proxy().set(Weather::Fair, Whose::All);
+        self.stack().await.broker().set_weather(Weather::Fair, Whose::All);
         Ok(None)
     }
 }

@@ -1,0 +1,230 @@
+//! Encrypted connections on which both ends prove who they are, and certificates that change under way.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use loadtest::produce::producer;
+use loadtest::proxy::{Weather, Whose};
+use loadtest::run::{Run, RunSettings};
+use loadtest::service::Kind;
+use loadtest::stack::{Shape, Stack};
+use messagebus::{BusMetrics, KafkaArgs, OutRecord, Producer, Registrar, now_ms, offsets};
+use prometheus::Registry;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{PATIENCE, broker, on_shared_threads, produce_until, read_logs};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_secs(60);
+const ROTATIONS: usize = 3;
+
+/// The broker that tests share has one set of certificates: who replaces it is alone.
+static CERTIFICATES: Mutex<()> = Mutex::const_new(());
+
+/// Waits, while every service runs, for what has its time.
+struct Patience {
+    what: &'static str,
+    deadline: Instant,
+}
+
+impl Patience {
+    fn until(what: &'static str) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        Self { what, deadline }
+    }
+
+    async fn again(&self, run: &mut Run) {
+        run.check().unwrap();
+        let in_time = Instant::now() < self.deadline;
+        assert!(
+            in_time,
+            "not in time: {}; logs are in {}",
+            self.what,
+            run.keep().display()
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn start() -> (Stack, Run) {
+    let shape = Shape {
+        masters: 3,
+        has_replicas: false,
+        is_proxied: true,
+    };
+    let stack = Stack::start_as("crawler-hints.", shape, true).await.unwrap();
+    let settings = RunSettings {
+        ingestors: 2,
+        flippers: 2,
+        tls: Some(stack.broker().issue_certificates(HOUR).unwrap()),
+        ..RunSettings::default()
+    };
+    let run = Run::start(stack.kafka(), &stack.clusters, settings).await;
+    (stack, run.unwrap())
+}
+
+/// Replaces every service's certificate, and waits until nobody shows another. Returns when it ends.
+async fn rotate(stack: &Stack, run: &mut Run, life: Duration) -> i64 {
+    let end = stack.broker().issue_certificates(life).unwrap().end().unwrap();
+    let patience = Patience::until("every client shows the new certificate");
+    while !run.shows_certificates_of(end).await {
+        patience.again(run).await;
+    }
+    end
+}
+
+async fn wait_for_end(run: &mut Run, end: i64) {
+    let patience = Patience::until("a certificate ends");
+    while i64::try_from(now_ms() / 1_000).unwrap() <= end {
+        patience.again(run).await;
+    }
+}
+
+/// Everything that a service counts as an error, and every line that is none of a quiet day.
+async fn errors(run: &Run) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        for name in [
+            "kafka_consumer_errors_total",
+            "kafka_producer_failed_total",
+            "redis_errors_total",
+        ] {
+            let count = run.metric(kind, name, &[]).await;
+            if count > 0.0 {
+                found.push(format!("{} {name} {count}", kind.program()));
+            }
+        }
+    }
+    let logs = read_logs(run.dir());
+    let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains(" WARN ");
+    found.extend(logs.lines().filter(is_bad).map(str::to_owned));
+    found
+}
+
+/// Ends every connection: only who shows a certificate that is good now gets another.
+async fn cut_everything(stack: &Stack, run: &mut Run) {
+    let set_weather = |weather| {
+        stack.broker().set_weather(weather, Whose::All);
+        for cluster in &stack.clusters {
+            cluster.set_weather(weather, Whose::All);
+        }
+    };
+    set_weather(Weather::Refusing);
+    let patience = Patience::until("ingestors are cut off");
+    for name in ["kafka_consumer_errors_total", "redis_errors_total"] {
+        while run.metric(Kind::Ingestor, name, &[]).await == 0.0 {
+            patience.again(run).await;
+        }
+    }
+    set_weather(Weather::Fair);
+}
+
+#[test]
+fn certificates_are_rotated_under_load_and_nothing_is_lost() {
+    on_shared_threads(async {
+        let (stack, mut run) = start().await;
+        let stop = CancellationToken::new();
+        let producing = produce_until(stop.clone(), &run.kafka, 24, 500, u64::MAX);
+        let mut before = None;
+        for _ in 0..ROTATIONS {
+            let end = rotate(&stack, &mut run, MINUTE).await;
+            // Each is taken up while the one two before it has ended.
+            if let Some(before) = before.replace(end) {
+                wait_for_end(&mut run, before).await;
+            }
+        }
+        rotate(&stack, &mut run, HOUR).await;
+        wait_for_end(&mut run, before.unwrap()).await;
+        let errors = errors(&run).await;
+        assert!(errors.is_empty(), "{errors:#?}\nlogs: {}", run.keep().display());
+
+        cut_everything(&stack, &mut run).await;
+        let told = run.partners.status("north").urls;
+        let patience = Patience::until("hints go on");
+        while run.partners.status("north").urls < told + 2_000 {
+            patience.again(&mut run).await;
+        }
+        stop.cancel();
+        producing.await.unwrap();
+        run.settle(&stack.clusters, PATIENCE).await.unwrap();
+        let report = run.audit().await.unwrap();
+        assert!(report.balances(), "{report}\nlogs: {}", run.keep().display());
+        assert_eq!(report.generations.failed, 0, "{report}");
+        run.stop().await.unwrap();
+    });
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole seconds")]
+fn shown(registry: &Registry) -> i64 {
+    let families = registry.gather();
+    let name = "crawlerhints_tls_cert_not_after_seconds";
+    let ends = families.iter().find(|family| family.name() == name).unwrap();
+    ends.get_metric().first().unwrap().get_gauge().get_value() as i64
+}
+
+#[test]
+fn a_producer_turns_to_a_new_certificate_and_sends_everything_once() {
+    on_shared_threads(async {
+        let _alone = CERTIFICATES.lock().await;
+        let (broker, kafka) = broker().await;
+        let (registry, topic) = (Registry::new(), kafka.topics().batches());
+        let bus = BusMetrics::register(&Registrar::new(&registry, "flipper")).unwrap();
+        let tls = broker.issue_certificates(HOUR).unwrap();
+        let producer = Producer::new(&tls.show(Kind::Flipper, kafka.clone()), bus).unwrap();
+        let end = broker.issue_certificates(2 * HOUR).unwrap().end().unwrap();
+        let (mut in_flight, mut sent) = (VecDeque::new(), 0);
+        let (deadline, mut left) = (Instant::now() + PATIENCE, 2_000);
+        // Some are in flight all the while, and for long enough behind the moment at which the new one is taken up.
+        while left > 0 {
+            assert!(Instant::now() < deadline, "the new certificate is not taken up");
+            let record = OutRecord {
+                topic: &topic,
+                partition: None,
+                key: b"key",
+                payload: Some(b"payload"),
+                headers: &[],
+            };
+            in_flight.push_back(producer.enqueue(record).await.unwrap());
+            sent += 1;
+            if in_flight.len() > 50 {
+                in_flight.pop_front().unwrap().await.unwrap();
+            }
+            left -= i32::from(shown(&registry) == end);
+        }
+        for report in in_flight {
+            report.await.unwrap();
+        }
+        let ends = offsets::log_end(&kafka, &topic).await.unwrap();
+        assert_eq!(ends.iter().map(|(_, end)| end).sum::<i64>(), sent);
+    });
+}
+
+#[test]
+fn a_certificate_is_asked_for_and_names_the_user() {
+    on_shared_threads(async {
+        let _alone = CERTIFICATES.lock().await;
+        let (broker, kafka) = broker().await;
+        let tls = broker.issue_certificates(HOUR).unwrap();
+        let topics = kafka.topics();
+        let dispatcher = tls.show(Kind::Dispatcher, kafka);
+        offsets::log_end(&dispatcher, &topics.batches()).await.unwrap();
+        let foreign = offsets::log_end(&dispatcher, &topics.cache_misses()).await;
+        assert!(foreign.is_err(), "no right of a dispatcher's");
+        let nobody = KafkaArgs {
+            kafka_ssl_cert: None,
+            kafka_ssl_key: None,
+            ..dispatcher.clone()
+        };
+        assert!(offsets::log_end(&nobody, &topics.batches()).await.is_err());
+        let torn = KafkaArgs {
+            kafka_ssl_key: tls.show(Kind::Flipper, dispatcher.clone()).kafka_ssl_key,
+            ..dispatcher
+        };
+        let refused = producer(&torn);
+        assert!(
+            refused.is_err(),
+            "a key that is another certificate's is refused at once"
+        );
+    });
+}
