@@ -23,9 +23,10 @@ FAULTS = RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format te
 JOBS ?= 4
 
 # The 25 seeds: the last six faults alone, then a round of pairs that meets every fault.
+# Tests, too, mostly wait.
 .PHONY: test
 test: build ## Runs every test, with real Kafka and real Redis
-	$(CARGO) test --workspace --no-fail-fast
+	RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast
 	@$(FAULTS) --seed 32 --seeds 25
 
 # The checks of k8s/ are Python; their tools are fetched with Go.
