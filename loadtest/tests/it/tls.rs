@@ -84,17 +84,23 @@ async fn wait_for_end(run: &mut Run, end: i64) {
 /// Everything that a service counts as an error, and every line that is none of a quiet day.
 async fn errors(run: &Run) -> Vec<String> {
     let mut found = Vec::new();
-    for kind in Kind::ALL {
-        for name in [
-            "kafka_consumer_errors_total",
-            "kafka_producer_failed_total",
-            "redis_errors_total",
-        ] {
-            let count = run.metric(kind, name, &[]).await;
-            if count > 0.0 {
-                found.push(format!("{} {name} {count}", kind.program()));
-            }
-        }
+    for service in &run.services {
+        let answer = reqwest::get(format!("http://{}/metrics", service.admin)).await;
+        let metrics = answer.unwrap().text().await.unwrap();
+        let is_counted = |line: &&str| {
+            [
+                "kafka_consumer_errors_total",
+                "kafka_producer_failed_total",
+                "redis_errors_total",
+            ]
+            .iter()
+            .any(|name| line.starts_with(&format!("crawlerhints_{name}{{")))
+        };
+        let counted = metrics
+            .lines()
+            .filter(is_counted)
+            .filter(|line| !line.ends_with(" 0"));
+        found.extend(counted.map(|line| format!("{} {line}", service.name())));
     }
     let logs = read_logs(run.dir());
     let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains(" WARN ");
