@@ -38,8 +38,7 @@ pub(crate) struct Credentials {
     pub(crate) password: SecretString,
 }
 
-/// Opens connections to the nodes of one cluster. Files are read at each connection; its version tells
-/// when those that are open are to be made anew.
+/// Opens connections to the nodes of one cluster. Its version tells when those that are open are to be made anew.
 #[derive(Clone)]
 pub struct Connector(Arc<Inner>);
 
@@ -53,6 +52,9 @@ struct Inner {
 struct Used {
     files: CredentialFiles,
     version: u64,
+    /// Made of the files once: each time reads the system's authorities as well, which would be felt at a rotation,
+    /// when every connection is opened anew.
+    tls: Option<TlsConnector>,
 }
 
 impl Connector {
@@ -81,14 +83,14 @@ impl Connector {
                 metrics.certificate(Peer::Redis),
             ),
             version: 0,
+            tls: None,
         };
         let connector = Self(Arc::new(Inner {
             args: args.clone(),
             tls,
             used: Mutex::new(used),
         }));
-        connector.credentials()?;
-        connector.tls()?;
+        connector.0.used.lock().tls = connector.read_all()?;
         Ok(connector)
     }
 
@@ -96,21 +98,24 @@ impl Connector {
     /// what is in flight on it is answered. Looks at the files every few seconds at most.
     pub(crate) fn version(&self) -> u64 {
         let mut used = self.0.used.lock();
-        let renewed = used.files.renew(|| {
-            self.credentials()?;
-            self.tls()
-        });
-        if renewed.is_some() {
+        if let Some(tls) = used.files.renew(|| self.read_all()) {
+            used.tls = tls;
             used.version += 1;
         }
         used.version
+    }
+
+    fn read_all(&self) -> anyhow::Result<Option<TlsConnector>> {
+        self.credentials()?;
+        self.tls()
     }
 
     /// Connects within what the caller allows; see [`CONNECT_TIMEOUT`]. Authentication is the caller's.
     pub(crate) async fn open(&self, address: &Address) -> io::Result<Box<dyn Duplex>> {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         stream.set_nodelay(true)?;
-        match self.tls().map_err(io::Error::other)? {
+        let tls = self.0.used.lock().tls.clone();
+        match tls {
             None => Ok(Box::new(stream)),
             Some(tls) => {
                 let stream = tls

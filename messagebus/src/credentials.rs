@@ -12,7 +12,7 @@ use anyhow::Context;
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 
-use crate::metrics::CertificateEnd;
+use crate::metrics::{CertificateEnd, Peer};
 
 /// Time between two looks at the files.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -66,7 +66,12 @@ impl CredentialFiles {
         self.next_look = now + LOOK_EVERY;
         // Nothing to read: in the middle of being replaced.
         let contents = fingerprint(&self.paths)?;
-        if !self.turn.has_come(contents, now, spread()) {
+        let spread = match self.end.peer() {
+            Peer::Kafka => spread(),
+            // Nobody else feels another connection.
+            Peer::Redis => Duration::ZERO,
+        };
+        if !self.turn.has_come(contents, now, spread) {
             return None;
         }
         let peer = self.end.peer().label();
