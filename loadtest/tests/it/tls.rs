@@ -81,14 +81,7 @@ async fn wait_for_end(run: &mut Run, end: i64) {
     }
 }
 
-/// Warnings that any rebalance may bring: a commit that it overtakes is sent again, as is what librdkafka tries itself.
-const OF_A_REBALANCE: [&str; 3] = [
-    "reason=\"offset_commit\"",
-    "offsets were not committed",
-    " librdkafka: ",
-];
-
-/// Everything else that a service counts as an error, and every line that is none of a quiet day.
+/// Everything that a service counts as an error, and every line that is none of a quiet day.
 async fn errors(run: &Run) -> Vec<String> {
     let counters = ["kafka_consumer_errors", "kafka_producer_failed", "redis_errors"]
         .map(|name| format!("crawlerhints_{name}_total{{"));
@@ -106,8 +99,6 @@ async fn errors(run: &Run) -> Vec<String> {
     let logs = read_logs(run.dir());
     let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains(" WARN ");
     found.extend(logs.lines().filter(is_bad).map(str::to_owned));
-    let is_benign = |error: &String| OF_A_REBALANCE.iter().any(|benign| error.contains(benign));
-    found.retain(|error| error.contains(" ERROR ") || !is_benign(error));
     found
 }
 

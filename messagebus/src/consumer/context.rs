@@ -5,8 +5,10 @@ use std::{sync::Arc, time::Instant};
 use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, KafkaResult},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     topic_partition_list::TopicPartitionListElem,
 };
 
@@ -92,12 +94,20 @@ impl Callbacks {
             return;
         }
         if let Err(error) = consumer.commit(&topic_list(&self.shared.options.topic, &due), CommitMode::Sync) {
-            self.shared.metrics.errors(ConsumerError::OffsetCommit).inc();
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "offsets were not committed on leaving"
-            );
+            self.not_committed(&error);
         }
+    }
+
+    /// Counts a commit that failed, unless a rebalance overtook it: that is part of every rebalance. What it was for is
+    /// due again, or the next owner's to read again.
+    pub(super) fn not_committed(&self, error: &KafkaError) {
+        let error_of = error as &dyn std::error::Error;
+        if is_overtaken(error) {
+            tracing::debug!(error = error_of, "a rebalance has overtaken a commit");
+            return;
+        }
+        self.shared.metrics.errors(ConsumerError::OffsetCommit).inc();
+        tracing::warn!(error = error_of, "offsets were not committed");
     }
 
     fn count_assigned(&self) {
@@ -174,6 +184,16 @@ impl ClientContext for Callbacks {
         }
     }
 
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What `commit_callback` is told as well.
+        let level = if facility == "COMMITFAIL" {
+            RDKafkaLogLevel::Debug
+        } else {
+            level
+        };
+        DefaultClientContext.log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         // The same error comes out of `poll`, where it is counted.
         tracing::debug!(
@@ -205,11 +225,7 @@ impl ConsumerContext for Callbacks {
                 .observe(sent.elapsed().as_secs_f64());
         }
         if let Err(error) = &result {
-            self.shared.metrics.errors(ConsumerError::OffsetCommit).inc();
-            tracing::warn!(
-                error = error as &dyn std::error::Error,
-                "offsets were not committed"
-            );
+            self.not_committed(error);
         }
         for partition in offsets.elements() {
             self.committed(&partition, result.is_err());
@@ -221,6 +237,18 @@ impl Drop for Callbacks {
     fn drop(&mut self) {
         self.export_queue(0);
     }
+}
+
+/// Whether the group had moved on when a commit arrived.
+fn is_overtaken(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+        )
+    )
 }
 
 fn numbers(list: &TopicPartitionList) -> Vec<i32> {

@@ -338,11 +338,7 @@ impl Worker {
             .client
             .commit(&topic_list(&self.shared.options.topic, &due), CommitMode::Async)
         {
-            self.shared.metrics.errors(ConsumerError::OffsetCommit).inc();
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "offsets were not committed"
-            );
+            self.client.context().not_committed(&error);
             let mut state = self.shared.lock();
             due.iter()
                 .for_each(|&(partition, _)| state.ledger.refuse(partition));
