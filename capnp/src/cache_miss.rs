@@ -40,6 +40,25 @@ pub struct CacheMiss<'a> {
     pub data_center: &'a str,
 }
 
+impl Default for CacheMiss<'_> {
+    /// What a record holds whose producer sets nothing: the schema's defaults.
+    fn default() -> Self {
+        Self {
+            timestamp_ms: 0,
+            url: "",
+            zone_id: 0,
+            cache_status: CacheStatus::Miss,
+            origin_status: 0,
+            content_type: "",
+            content_hash: b"",
+            etag: "",
+            last_modified_ms: 0,
+            noindex: false,
+            data_center: "",
+        }
+    }
+}
+
 impl CacheMiss<'_> {
     /// The record as one Kafka value.
     #[must_use]

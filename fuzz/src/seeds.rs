@@ -1,6 +1,6 @@
 //! What fuzzing starts from, beside the kept inputs: the tables of bad input, and one good message of each kind.
 
-use hint_schema::cache_miss::{CacheMiss, CacheStatus};
+use hint_schema::cache_miss::CacheMiss;
 use hint_schema::generation_event::{
     Draining, Failed, FailedReason, GenerationEvent, Heartbeat, Incarnation, NodeSeen, OffsetInterval,
     Opened, PartitionOffset, ReplayAsked, ReplayProgress, Replayed, Role, Sealed, Settled,
@@ -118,14 +118,9 @@ fn record(url: &str) -> Vec<u8> {
         timestamp_ms: 1_700_000_000_000,
         url,
         zone_id: 7,
-        cache_status: CacheStatus::Miss,
         origin_status: 200,
         content_type: "text/html",
-        content_hash: b"",
-        etag: "",
-        last_modified_ms: 0,
-        noindex: false,
-        data_center: "",
+        ..CacheMiss::default()
     };
     miss.encode()
 }

@@ -61,7 +61,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use hint_schema::cache_miss::{CacheMiss, CacheStatus};
+    use hint_schema::cache_miss::CacheMiss;
 
     use super::*;
     use crate::canonical::CanonicalUrl;
@@ -71,14 +71,8 @@ mod tests {
             timestamp_ms: 1_000,
             url,
             zone_id: 1,
-            cache_status: CacheStatus::Miss,
             origin_status: 200,
-            content_type: "",
-            content_hash: b"",
-            etag: "",
-            last_modified_ms: 0,
-            noindex: false,
-            data_center: "",
+            ..CacheMiss::default()
         };
         let mut hint = Hint::new(miss);
         hint.url = Some(CanonicalUrl::parse(url).unwrap());

@@ -1,6 +1,6 @@
 //! Records for unit tests.
 
-use hint_schema::cache_miss::{CacheMiss, CacheStatus};
+use hint_schema::cache_miss::CacheMiss;
 
 /// A page that every step accepts when zone 7 has opted in.
 pub(crate) fn page() -> CacheMiss<'static> {
@@ -8,13 +8,8 @@ pub(crate) fn page() -> CacheMiss<'static> {
         timestamp_ms: 1_700_000_000_000,
         url: "https://example.com/a",
         zone_id: 7,
-        cache_status: CacheStatus::Miss,
         origin_status: 200,
         content_type: "text/html; charset=utf-8",
-        content_hash: b"",
-        etag: "",
-        last_modified_ms: 0,
-        noindex: false,
-        data_center: "",
+        ..CacheMiss::default()
     }
 }

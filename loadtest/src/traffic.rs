@@ -285,14 +285,9 @@ fn encode(url: &str, zone_id: u64, timestamp_ms: u64, change: fn(&mut CacheMiss<
         timestamp_ms,
         url,
         zone_id,
-        cache_status: CacheStatus::Miss,
         origin_status: 200,
         content_type: "text/html; charset=utf-8",
-        content_hash: b"",
-        etag: "",
-        last_modified_ms: 0,
-        noindex: false,
-        data_center: "",
+        ..CacheMiss::default()
     };
     change(&mut record);
     record.encode()

@@ -1,6 +1,6 @@
 //! The table of hostile URLs: each row says what becomes of its URL.
 
-use hint_schema::cache_miss::{CacheMiss, CacheStatus};
+use hint_schema::cache_miss::CacheMiss;
 
 use crate::notation::{expand, rows, unescape};
 use crate::table;
@@ -20,14 +20,9 @@ fn payload(url: &str) -> Vec<u8> {
         timestamp_ms: 1_700_000_000_000,
         url,
         zone_id: 7,
-        cache_status: CacheStatus::Miss,
         origin_status: 200,
         content_type: "text/html",
-        content_hash: b"",
-        etag: "",
-        last_modified_ms: 0,
-        noindex: false,
-        data_center: "",
+        ..CacheMiss::default()
     };
     miss.encode()
 }

@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use hint_schema::cache_miss::{CacheMiss, CacheStatus};
-use hint_schema::{Zone, ZoneHost};
+use hint_schema::cache_miss::CacheMiss;
 use loadtest::partners::Misbehaviour;
 use loadtest::produce::producer;
 use loadtest::run::{Run, RunSettings};
@@ -11,7 +10,7 @@ use loadtest::service::Kind;
 use messagebus::{OutRecord, Producer, now_ms};
 
 use crate::settings::program;
-use crate::support::{Pipeline, on_shared_threads, read_logs};
+use crate::support::{Pipeline, on_shared_threads, read_logs, zone_of};
 
 /// What must stand in no log. Secrets of the run itself are among them: the services' passwords, the admin token and
 /// the master key.
@@ -62,15 +61,7 @@ async fn send(producer: &Producer, topic: &str, key: &[u8], payload: &[u8]) {
 
 async fn send_marked(run: &Run) {
     let (topics, producer) = (run.kafka.topics(), producer(&run.kafka).unwrap());
-    let zone = Zone {
-        id: 7,
-        enabled: true,
-        hosts: vec![ZoneHost {
-            name: HOST.to_owned(),
-            key: "mark-own-key-0123456789".to_owned(),
-            ..ZoneHost::default()
-        }],
-    };
+    let zone = zone_of(7, HOST, "mark-own-key-0123456789");
     send(&producer, &topics.zones(), b"7", &zone.encode()).await;
     send(&producer, &topics.zones(), b"8", b"mark-junk, not a zone").await;
     for url in urls() {
@@ -78,14 +69,12 @@ async fn send_marked(run: &Run) {
             timestamp_ms: now_ms(),
             url: &url,
             zone_id: 7,
-            cache_status: CacheStatus::Miss,
             origin_status: 200,
             content_type: "text/html",
             content_hash: b"mark-junk",
             etag: "mark-query",
-            last_modified_ms: 0,
-            noindex: false,
             data_center: "mark-junk",
+            ..CacheMiss::default()
         };
         send(&producer, &topics.cache_misses(), b"mark-junk", &miss.encode()).await;
     }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use hint_schema::{Zone, ZoneHost};
 use loadtest::audit::Report;
 use loadtest::partners::read_log;
 use loadtest::produce::{ProduceArgs, produce, producer};
@@ -242,5 +243,18 @@ impl Pipeline {
             assert!(Instant::now() < deadline, "the opt-out is not read");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// A zone that has opted in, of one host with a key of its own.
+pub(crate) fn zone_of(id: u64, host: &str, key: &str) -> Zone {
+    Zone {
+        id,
+        enabled: true,
+        hosts: vec![ZoneHost {
+            name: host.to_owned(),
+            key: key.to_owned(),
+            ..ZoneHost::default()
+        }],
     }
 }

@@ -9,8 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use hint_schema::cache_miss::{CacheMiss, CacheStatus};
-use hint_schema::{Zone, ZoneHost};
+use hint_schema::cache_miss::CacheMiss;
 use loadtest::produce::producer;
 use loadtest::run::{Run, RunSettings};
 use messagebus::trace::TRACEPARENT;
@@ -21,7 +20,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use parking_lot::Mutex;
 use prost::Message;
 
-use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+use crate::support::{PATIENCE, Pipeline, on_shared_threads, zone_of};
 
 const HOST: &str = "www.traced.example";
 const SAMPLED: [u8; 16] = [0x5a; 16];
@@ -106,15 +105,7 @@ fn links_to(span: &Span, trace: &[u8]) -> bool {
 /// Sends a zone, and 40 records of it of which each names the trace that `traceparent` gives it.
 async fn send_traced(run: &Run, traceparent: impl Fn(usize) -> String) {
     let (topics, producer) = (run.kafka.topics(), producer(&run.kafka).unwrap());
-    let zone = Zone {
-        id: 7,
-        enabled: true,
-        hosts: vec![ZoneHost {
-            name: HOST.to_owned(),
-            key: "traced-own-key-0123456789".to_owned(),
-            ..ZoneHost::default()
-        }],
-    };
+    let zone = zone_of(7, HOST, "traced-own-key-0123456789");
     let (zones, cache_misses) = (topics.zones(), topics.cache_misses());
     let opt_in = OutRecord {
         topic: &zones,
@@ -130,14 +121,9 @@ async fn send_traced(run: &Run, traceparent: impl Fn(usize) -> String) {
             timestamp_ms: now_ms(),
             url: &url,
             zone_id: 7,
-            cache_status: CacheStatus::Miss,
             origin_status: 200,
             content_type: "text/html",
-            content_hash: b"",
-            etag: "",
-            last_modified_ms: 0,
-            noindex: false,
-            data_center: "",
+            ..CacheMiss::default()
         };
         let trace = traceparent(number);
         let record = OutRecord {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hint_schema::cache_miss::{CacheMiss, CacheStatus};
+use hint_schema::cache_miss::CacheMiss;
 use hint_schema::generation_event::{
     Draining, Failed, FailedReason, Generation, GenerationEvent, Incarnation, OffsetInterval, Opened,
     PartitionOffset, Replayed, Sealed, Settled,
@@ -164,14 +164,9 @@ impl Topics {
             timestamp_ms: 1,
             url: &format!("https://{HOST}{path}"),
             zone_id: 1,
-            cache_status: CacheStatus::Miss,
             origin_status: 200,
             content_type: "text/html",
-            content_hash: b"",
-            etag: "",
-            last_modified_ms: 0,
-            noindex: false,
-            data_center: "",
+            ..CacheMiss::default()
         };
         let payload = miss.encode();
         let record = record(partition, offset, NOW_MS, HOST.as_bytes(), &payload);
