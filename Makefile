@@ -22,8 +22,8 @@ demo: build ## Runs the whole pipeline for a minute and shows its books
 FAULTS = RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text faults --jobs $(JOBS)
 JOBS ?= 4
 
-# The 25 seeds: the last six faults alone, then a round of pairs that meets every fault.
-# Tests, too, mostly wait.
+# Four tests at once: they, too, mostly wait. The 25 seeds: the last six faults alone, then a round of pairs that meets
+# every fault.
 .PHONY: test
 test: build ## Runs every test, with real Kafka and real Redis
 	RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast

@@ -2,6 +2,7 @@
 
 mod books;
 mod figures;
+mod killing;
 mod live;
 mod page;
 
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use messagebus::KafkaArgs;
 use messagebus::config::duration;
 use tokio::process::Command;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Report;
@@ -24,6 +27,7 @@ use crate::stack::Stack;
 use crate::traffic::TrafficArgs;
 use books::LiveBooks;
 use figures::Watch;
+use killing::Killing;
 use live::Live;
 use page::Page;
 
@@ -117,51 +121,28 @@ async fn watch_run(
     screens: &mut Screens,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let count = args.rate * args.traffic_for.as_secs().max(1);
-    let produce_args = ProduceArgs {
-        rate: args.rate,
-        count,
-        traffic: args.traffic.clone(),
-    };
     let (sent, produced) = watch::channel(0);
-    let kafka = run.kafka.clone();
-    let foreign = args.producer.clone();
-    let settings = stack.settings();
-    let mut producing = tokio::spawn(async move {
-        match foreign {
-            Some(program) => produce_with(&program, settings, &kafka.topic_prefix).await,
-            None => produce(&kafka, &produce_args, sent, stop).await.map(drop),
-        }
-    });
-    let minute = tokio::time::Instant::now() + Duration::from_secs(60);
+    let mut producing = tokio::spawn(produce_all(
+        run.kafka.clone(),
+        stack.settings(),
+        args.clone(),
+        sent,
+        stop,
+    ));
+    let kill_after = args.kill_after.unwrap_or(args.traffic_for / 2);
+    let mut killing = Killing::planned(args.kill.clone(), kill_after);
+    let minute = Instant::now() + Duration::from_secs(60);
     let mut after_a_minute = Vec::new();
     let mut looks = tokio::time::interval(Duration::from_secs(1));
-    let kill_after = args.kill_after.unwrap_or(args.traffic_for / 2);
-    let kill_at = tokio::time::sleep(kill_after);
-    let mut restart_at: Option<(String, tokio::time::Instant)> = None;
-    let mut restarted: Option<(String, tokio::time::Instant)> = None;
-    tokio::pin!(kill_at);
-    let mut to_kill = args.kill.clone();
     loop {
         tokio::select! {
             _ = looks.tick() => {
                 let produced = *produced.borrow();
                 screens.show(run, produced, "traffic flows").await?;
-                if let Some((name, _)) = restart_at.take_if(|(_, at)| *at <= tokio::time::Instant::now()) {
-                    run.service(&name)?.restart()?;
-                    restarted = Some((name, tokio::time::Instant::now()));
-                }
-                show_recovery(run, &mut restarted).await?;
+                killing.look(run).await?;
                 run.check()?;
-                if after_a_minute.is_empty() && minute <= tokio::time::Instant::now() {
+                if after_a_minute.is_empty() && minute <= Instant::now() {
                     after_a_minute = memory(run);
-                }
-            }
-            () = &mut kill_at, if to_kill.is_some() => {
-                if let Some(name) = to_kill.take() {
-                    run.kill(&name).await?;
-                    say(&format!("{name} killed"));
-                    restart_at = Some((name, tokio::time::Instant::now() + Duration::from_secs(5)));
                 }
             }
             done = &mut producing => {
@@ -170,15 +151,10 @@ async fn watch_run(
             }
         }
     }
-    if let Some((name, at)) = restart_at {
-        tokio::time::sleep_until(at).await;
-        run.service(&name)?.restart()?;
-        restarted = Some((name, tokio::time::Instant::now()));
-    }
-    while restarted.is_some() {
+    while killing.is_under_way() {
         looks.tick().await;
         run.check()?;
-        show_recovery(run, &mut restarted).await?;
+        killing.look(run).await?;
     }
     say("traffic has ended; waiting until every partner has everything");
     let rested = run.settle(&stack.clusters, args.rest_within).await;
@@ -186,6 +162,25 @@ async fn watch_run(
     screens.show(run, produced, "at rest").await?;
     show_memory(&after_a_minute, &memory(run));
     rested
+}
+
+/// Produces all of the traffic, or lets somebody else's program do so.
+async fn produce_all(
+    kafka: KafkaArgs,
+    settings: Vec<(&'static str, String)>,
+    args: DemoArgs,
+    sent: watch::Sender<u64>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    if let Some(program) = &args.producer {
+        return produce_with(program, settings, &kafka.topic_prefix).await;
+    }
+    let produce_args = ProduceArgs {
+        rate: args.rate,
+        count: args.rate * args.traffic_for.as_secs().max(1),
+        traffic: args.traffic,
+    };
+    produce(&kafka, &produce_args, sent, stop).await.map(drop)
 }
 
 /// Where the figures are shown: in the terminal and on a page.
@@ -224,23 +219,6 @@ impl Screens {
         self.page.linger().await;
         Ok(())
     }
-}
-
-/// Says how long a service that was started again took until it was at work.
-async fn show_recovery(
-    run: &mut Run,
-    restarted: &mut Option<(String, tokio::time::Instant)>,
-) -> anyhow::Result<()> {
-    if let Some((name, at)) = restarted
-        && run.service(name)?.is_at_work().await
-    {
-        say(&format!(
-            "{name} is at work {:.0} s after it was started again",
-            at.elapsed().as_secs_f64()
-        ));
-        *restarted = None;
-    }
-    Ok(())
 }
 
 /// The memory of every service that runs.

@@ -1,23 +1,24 @@
 //! The whole pipeline as real processes: services, partners, and the questions a run is asked.
 
+mod books;
 mod certificates;
 mod flipper;
+mod rest;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use messagebus::{KafkaArgs, offsets};
+use messagebus::KafkaArgs;
 use tempfile::TempDir;
 
-use crate::audit::{AuditArgs, Endpoint, Report, audit};
 use crate::partners::{Misbehaviour, Partners};
 use crate::ports;
 use crate::proxy::{Proxy, Weather, Whose};
 use crate::service::{Kind, Service, impatient};
-use crate::stack::users::{AUDITOR, Passwords};
+use crate::stack::users::Passwords;
 use crate::stack::{RedisCluster, Tls};
 
 const MASTER_KEY: &str = "a master key for tests\n";
@@ -242,147 +243,6 @@ impl Run {
         self.services.iter_mut().try_for_each(Service::check)
     }
 
-    /// Waits until everything that is in the input has reached every partner.
-    ///
-    /// # Errors
-    /// It has not within `deadline`; says what is left.
-    pub async fn settle(&mut self, clusters: &[RedisCluster; 2], deadline: Duration) -> anyhow::Result<()> {
-        self.settle_with(clusters, &self.partner_names.clone(), deadline)
-            .await
-    }
-
-    /// Waits until everything that is in the input has reached these partners.
-    ///
-    /// # Errors
-    /// It has not within `deadline`; says what is left.
-    pub async fn settle_with(
-        &mut self,
-        clusters: &[RedisCluster; 2],
-        partners: &[String],
-        deadline: Duration,
-    ) -> anyhow::Result<()> {
-        let until = Instant::now() + deadline;
-        loop {
-            self.check()?;
-            let Some(left) = self.left(clusters, partners).await? else {
-                return self.partners.flush();
-            };
-            if Instant::now() > until {
-                let partitions = self.input_partitions().await;
-                let logs = self.keep();
-                anyhow::bail!(
-                    "the pipeline does not come to rest: {left}; logs are in {}; input partitions: {partitions}",
-                    logs.display()
-                );
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// How each ingestor sees its partitions.
-    async fn input_partitions(&self) -> String {
-        let mut views = Vec::new();
-        for ingestor in self.of(Kind::Ingestor) {
-            let answer = self
-                .client
-                .get(format!("http://{}/partitions", ingestor.admin))
-                .send()
-                .await;
-            let view = match answer {
-                Ok(answer) => answer.text().await.unwrap_or_default(),
-                Err(error) => error.to_string(),
-            };
-            views.push(format!("{}: {view}", ingestor.name()));
-        }
-        views.join("; ")
-    }
-
-    /// What is not done yet.
-    async fn left(
-        &self,
-        clusters: &[RedisCluster; 2],
-        partners: &[String],
-    ) -> anyhow::Result<Option<String>> {
-        let ingest = self.input_lag().await?;
-        if ingest > 0 {
-            return Ok(Some(format!("{ingest} records are not ingested")));
-        }
-        let [a, b] = clusters;
-        let keys = a.keys().await? + b.keys().await?;
-        if keys > 0 {
-            return Ok(Some(format!("{keys} keys are not drained")));
-        }
-        if !self.is_drained().await {
-            return Ok(Some(
-                "a closed generation has no verdict, or a failed one is not read again".to_owned(),
-            ));
-        }
-        for partner in partners {
-            let lag = self.lane_lag(partner).await?;
-            if lag > 0 {
-                return Ok(Some(format!("{lag} batches are not delivered to {partner}")));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits until something holds.
-    ///
-    /// # Errors
-    /// It does not within `deadline`, or a service has ended.
-    pub async fn wait_until<F>(&mut self, what: &str, deadline: Duration, holds: F) -> anyhow::Result<()>
-    where
-        F: AsyncFn(&Self) -> anyhow::Result<bool>,
-    {
-        let until = Instant::now() + deadline;
-        loop {
-            self.check()?;
-            if holds(self).await? {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                anyhow::bail!(
-                    "{what}: not within {deadline:?}; logs are in {}",
-                    self.keep().display()
-                );
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// Records of the input that are not committed.
-    ///
-    /// # Errors
-    /// The broker does not answer.
-    pub async fn input_lag(&self) -> anyhow::Result<i64> {
-        let topics = self.kafka.topics();
-        self.lag(&topics.group("ingestor"), &topics.cache_misses()).await
-    }
-
-    /// Batches that a partner's lane has not finished.
-    ///
-    /// # Errors
-    /// The broker does not answer.
-    pub async fn lane_lag(&self, partner: &str) -> anyhow::Result<i64> {
-        let topics = self.kafka.topics();
-        self.lag(&self.lane_group(partner), &topics.batches()).await
-    }
-
-    /// The consumer group of a partner's lane.
-    #[must_use]
-    pub fn lane_group(&self, partner: &str) -> String {
-        self.kafka.topics().group(&format!("dispatcher-{partner}"))
-    }
-
-    /// Batches in the topic.
-    ///
-    /// # Errors
-    /// The broker does not answer.
-    pub async fn batches(&self) -> anyhow::Result<i64> {
-        let ends = offsets::log_end(&self.kafka, &self.kafka.topics().batches()).await?;
-        Ok(ends.iter().map(|(_, end)| end).sum())
-    }
-
     /// The sum of a metric over all living services of one kind.
     pub async fn metric(&self, kind: Kind, name: &str, labels: &[(&str, &str)]) -> f64 {
         let mut sum = 0.0;
@@ -393,63 +253,6 @@ impl Run {
                 .map_or(0.0, |scrape| scrape.sum(name, labels));
         }
         sum
-    }
-
-    async fn lag(&self, group: &str, topic: &str) -> anyhow::Result<i64> {
-        let committed = offsets::committed(&self.kafka, group, topic).await?;
-        let ends = offsets::log_end(&self.kafka, topic).await?;
-        let done: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
-        Ok(ends.iter().map(|(_, end)| end).sum::<i64>() - done)
-    }
-
-    /// The books at rest.
-    ///
-    /// # Errors
-    /// A topic, a log or a service's metrics cannot be read.
-    pub async fn audit(&self) -> anyhow::Result<Report> {
-        self.partners.flush()?;
-        let args = AuditArgs {
-            logs: Some(self.dir().to_owned()),
-            ..self.audit_args()
-        };
-        audit(&self.auditor()?, &args).await
-    }
-
-    /// How to reach Kafka as the user who may read everything.
-    ///
-    /// # Errors
-    /// The password cannot be read.
-    pub fn auditor(&self) -> anyhow::Result<KafkaArgs> {
-        self.passwords.log_in(AUDITOR, self.kafka.clone())
-    }
-
-    /// The same as settings.
-    #[must_use]
-    pub fn auditor_settings(&self) -> Vec<(String, String)> {
-        let kafka = [
-            ("KAFKA_BROKERS".to_owned(), self.kafka.kafka_brokers.clone()),
-            ("TOPIC_PREFIX".to_owned(), self.kafka.topic_prefix.clone()),
-        ];
-        let login = self.passwords.settings(AUDITOR);
-        kafka.into_iter().chain(login).collect()
-    }
-
-    /// How to audit it while it runs: processes that were killed are left out.
-    #[must_use]
-    pub fn audit_args(&self) -> AuditArgs {
-        AuditArgs {
-            partners: self.partner_names.clone(),
-            ingestors: self.living(Kind::Ingestor),
-            flippers: self.living(Kind::Flipper),
-            dispatchers: self.living(Kind::Dispatcher),
-            ..AuditArgs::default()
-        }
-    }
-
-    fn living(&self, kind: Kind) -> Vec<Endpoint> {
-        let was_killed = |service: &&Service| self.killed.iter().any(|name| name == service.name());
-        let living = self.of(kind).filter(|service| !was_killed(service));
-        living.map(|service| service.admin.into()).collect()
     }
 
     /// Asks every service to end, and checks that each does with status 0.

@@ -18,6 +18,14 @@ fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
         })
         .await;
         let produced = pipeline.produce(1, 4_000, 24_000).await.unwrap();
+        let is_timed = async |run: &Run| {
+            let flip = [("step", "flip")];
+            Ok(run
+                .metric(Kind::Flipper, "step_duration_seconds_count", &flip)
+                .await
+                > 0.0)
+        };
+        pipeline.wait_until("the time of a flip is told", is_timed).await;
         let report = pipeline.close().await;
         assert_eq!(report.records, produced);
         assert_eq!(

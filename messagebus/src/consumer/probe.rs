@@ -74,3 +74,30 @@ impl Consumer {
         state.ledger.progress().into_iter().map(see).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus::Registry;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::consumer::{ConsumerOptions, shared::Shared};
+    use crate::metrics::{BusMetrics, Registrar};
+
+    #[test]
+    fn an_excuse_ends_by_itself() {
+        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "test")).unwrap();
+        let options = ConsumerOptions::new("topic", "group");
+        let shared = Arc::new(Shared::new(options, bus.group("group", "topic")));
+        shared.change(|state| state.ledger.assign([0]));
+        let consumer = Consumer::new(shared, watch::channel(false).1);
+        let is_excused = || consumer.seen().first().unwrap().excused;
+        assert!(!is_excused());
+        consumer.excuse(Duration::from_secs(600));
+        assert!(is_excused());
+        consumer.excuse(Duration::ZERO);
+        assert!(!is_excused());
+    }
+}
