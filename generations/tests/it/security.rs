@@ -1,7 +1,9 @@
 //! Users that may do nothing but their work, and encrypted connections.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use generations::{Cluster, ClusterName, Drain, RedisArgs, slot_of_name};
 use redis::cmd;
@@ -9,7 +11,7 @@ use redis::cmd;
 use crate::draining::drain_all;
 use crate::migration::away;
 use crate::redis_cluster::{RedisCluster, free_port};
-use crate::support::{Ingest, args, metrics, name, parse};
+use crate::support::{Ingest, PATIENCE, args, metrics, name, parse};
 
 /// What a deployment gives each role.
 const USERS: &str = include_str!("../../../k8s/redis/users.acl");
@@ -72,6 +74,49 @@ async fn each_role_needs_no_more_than_its_commands() {
     );
     migration.end(&cluster).await;
     assert_eq!(drain_all(&drain).await.len(), 1_900);
+}
+
+/// Numbers of the connections by which names are written.
+async fn writing(cluster: &RedisCluster) -> HashSet<String> {
+    let mut numbers = HashSet::new();
+    for node in &cluster.nodes {
+        let list: String = node.run(cmd("CLIENT").arg("LIST")).await;
+        let writers = list.lines().filter(|line| line.contains(" cmd=set "));
+        numbers.extend(writers.filter_map(|line| Some(format!("{}:{}", node.port, line.split(' ').next()?))));
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn connections_turn_to_a_new_password_and_every_answer_comes() {
+    let cluster = RedisCluster::start(3, &[]).await;
+    add_user(&cluster, "ingestor").await;
+    for node in &cluster.nodes {
+        let () = node.run(cmd("ACL").arg(("SETUSER", "ingestor", ">other"))).await;
+    }
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(password.path(), "secret\n").unwrap();
+    let mut ingest = Ingest::start(&as_user(&cluster, "ingestor", password.path())).await;
+    let mut write = 0..;
+    let mut names = || -> Vec<_> { write.by_ref().take(500).map(|n| name(0, n % 20, n, 0)).collect() };
+    ingest.write(&names()).await;
+    let before = writing(&cluster).await;
+    assert_eq!(before.len(), 3, "one a master");
+
+    std::fs::write(password.path(), "other\n").unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !writing(&cluster).await.is_disjoint(&before) {
+        assert!(Instant::now() < deadline, "connections of the old password stay");
+        ingest.write(&names()).await;
+    }
+    ingest.write(&names()).await;
+    let sums = &ingest.sums;
+    assert_eq!(
+        (sums.repeated, sums.blocked, sums.unanswered),
+        (0, 0, 0),
+        "{sums:?}"
+    );
+    assert_eq!(cluster.key_count().await, sums.new);
 }
 
 #[tokio::test]
