@@ -128,10 +128,10 @@ impl fmt::Display for FaultReport {
         }
         write!(f, "{table}")?;
         for row in self.rows.iter().filter(|row| !row.is_good()) {
+            let (verdict, again) = (row.verdict(), &row.again);
             write!(
                 f,
-                "\nrepeat it with: cargo run --package loadtest -- {}",
-                row.again
+                "\n{verdict}\nrepeat it with: cargo run --package loadtest -- {again}"
             )?;
         }
         Ok(())
