@@ -137,3 +137,25 @@ impl fmt::Display for FaultReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_failed_says_why_and_how_to_repeat_it() {
+        let outcome = Outcome {
+            error: Some("the books do not balance; logs are in somewhere".to_owned()),
+            ..Outcome::default()
+        };
+        let row = Row::new(7, "two faults".to_owned(), "soak --seed 7".to_owned(), outcome);
+        let shown = FaultReport { rows: vec![row] }.to_string();
+        for word in [
+            "the books do not balance",
+            "logs are in somewhere",
+            "-- soak --seed 7",
+        ] {
+            assert!(shown.contains(word), "{word} is missing:\n{shown}");
+        }
+    }
+}
