@@ -197,6 +197,7 @@ impl Thread {
                         error = &error as &dyn std::error::Error,
                         "the election's group failed"
                     );
+                    bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
                     if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
                         break;
                     }

@@ -141,7 +141,9 @@ impl Reader {
                     self.metrics.errors(ConsumerError::Fetch).inc();
                     tracing::warn!(topic = self.topic, "the log cannot be read yet: {error:#}");
                     // Serves the client's events, and is the pause until the next attempt.
-                    drop(self.client.poll(POLL));
+                    if let Some(Err(error)) = self.client.poll(POLL) {
+                        bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
+                    }
                 }
             }
         }
@@ -221,6 +223,7 @@ impl Reader {
             error = error as &dyn std::error::Error,
             "reading the log failed"
         );
+        bootstrap::begin_again_after(error, self.client.client(), &self.kafka.kafka_brokers);
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
             Err(Ended)
         } else {

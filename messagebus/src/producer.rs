@@ -19,7 +19,7 @@ use rdkafka::{
     producer::{BaseRecord, Producer as _, ThreadedProducer},
 };
 use tokio::{
-    sync::{Semaphore, oneshot},
+    sync::{Semaphore, oneshot, watch},
     task::spawn_blocking,
 };
 
@@ -78,6 +78,8 @@ struct Shared {
     metrics: BusMetrics,
     /// Replaced when the credentials change.
     client: RwLock<Arc<Client>>,
+    /// Told by a client that has lost all brokers.
+    lost: watch::Sender<()>,
     records: Arc<Semaphore>,
     memory: Arc<Semaphore>,
 }
@@ -91,15 +93,17 @@ impl std::fmt::Debug for Producer {
 }
 
 impl Producer {
-    /// Makes the client; within a tokio runtime, where a task renews it when its credentials change. A broker that
-    /// does not answer is no error: the client goes on trying.
+    /// Makes the client; within a tokio runtime, where tasks renew it when its credentials change and lead it back to
+    /// brokers when all are lost. A broker that does not answer is no error: the client goes on trying.
     ///
     /// # Errors
     /// The client cannot be created from its settings.
     pub fn new(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<Self> {
         let credentials = kafka.credentials(&metrics);
+        let (lost, is_lost) = watch::channel(());
         let shared = Arc::new(Shared {
-            client: RwLock::new(Arc::new(client(kafka, &metrics)?)),
+            client: RwLock::new(Arc::new(client(kafka, &metrics, &lost)?)),
+            lost,
             kafka: kafka.clone(),
             metrics,
             records: Arc::new(Semaphore::new(IN_FLIGHT_RECORDS as usize)),
@@ -107,6 +111,7 @@ impl Producer {
                 usize::try_from(IN_FLIGHT_KIB).unwrap_or(usize::MAX),
             )),
         });
+        tokio::spawn(begin_again(Arc::downgrade(&shared), is_lost));
         if !credentials.is_empty() {
             tokio::spawn(renew(Arc::downgrade(&shared), credentials));
         }
@@ -245,10 +250,18 @@ impl Shared {
     }
 }
 
-fn client(kafka: &KafkaArgs, metrics: &BusMetrics) -> anyhow::Result<Client> {
-    let reports = Reports::new(metrics.clone(), kafka.principal());
+fn client(kafka: &KafkaArgs, metrics: &BusMetrics, lost: &watch::Sender<()>) -> anyhow::Result<Client> {
+    let reports = Reports::new(metrics.clone(), kafka.principal(), lost.clone());
     let client = kafka.producer_config().create_with_context(reports);
     client.context("creating the Kafka producer")
+}
+
+/// Leads the client back to its bootstrap servers whenever all brokers are lost, while there is one.
+async fn begin_again(producer: Weak<Shared>, mut is_lost: watch::Receiver<()>) {
+    while is_lost.changed().await.is_ok() {
+        let Some(shared) = producer.upgrade() else { return };
+        bootstrap::begin_again(shared.client().client(), &shared.kafka.kafka_brokers);
+    }
 }
 
 /// Renews the client when its credentials have changed, once brokers let the new one in, while there is one.
@@ -256,10 +269,10 @@ async fn renew(producer: Weak<Shared>, mut credentials: CredentialFiles) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(shared) = producer.upgrade() else { return };
-        let (kafka, metrics) = (shared.kafka.clone(), shared.metrics.clone());
+        let (kafka, metrics, lost) = (shared.kafka.clone(), shared.metrics.clone(), shared.lost.clone());
         let look = move || {
             let renewed = credentials.renew(|| {
-                let client = client(&kafka, &metrics)?;
+                let client = client(&kafka, &metrics, &lost)?;
                 sign_of_life(client.client())?;
                 Ok(client)
             });

@@ -146,7 +146,9 @@ impl Worker {
                     self.metrics.errors(ConsumerError::Fetch).inc();
                     tracing::warn!(topic = self.range.topic, "a range cannot be read yet: {error:#}");
                     // Serves the client's events, and is the pause until the next attempt.
-                    drop(self.client.poll(POLL));
+                    if let Some(Err(error)) = self.client.poll(POLL) {
+                        bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
+                    }
                 }
             }
         }
@@ -230,6 +232,7 @@ impl Worker {
             Some(Err(error)) => {
                 self.metrics.errors(ConsumerError::Fetch).inc();
                 tracing::warn!(error = &error as &dyn std::error::Error, "reading a range failed");
+                bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
             }
         }
     }

@@ -364,6 +364,7 @@ impl Worker {
     fn count(&mut self, error: &KafkaError) {
         let Some(reason) = reason(error) else { return };
         self.shared.metrics.errors(reason).inc();
+        bootstrap::begin_again_after(error, self.client.client(), &self.kafka.kafka_brokers);
         self.dead = matches!(error, KafkaError::MessageConsumptionFatal(_));
         tracing::warn!(
             topic = self.shared.options.topic,

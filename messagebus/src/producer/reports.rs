@@ -15,7 +15,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{DeliveryResult, NoCustomPartitioner, ProducerContext},
 };
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::{Delivered, ProduceError};
 use crate::metrics::{BusMetrics, TopicMetrics};
@@ -35,13 +35,16 @@ pub(super) struct Reports {
     principal: String,
     topics: Mutex<HashMap<String, Arc<TopicMetrics>>>,
     dead: AtomicBool,
+    /// Told when all brokers are lost.
+    lost: watch::Sender<()>,
 }
 
 impl Reports {
-    pub(super) fn new(metrics: BusMetrics, principal: String) -> Self {
+    pub(super) fn new(metrics: BusMetrics, principal: String, lost: watch::Sender<()>) -> Self {
         Self {
             metrics,
             principal,
+            lost,
             topics: Mutex::new(HashMap::new()),
             dead: AtomicBool::new(false),
         }
@@ -87,6 +90,9 @@ impl ClientContext for Reports {
                 reason,
                 "the Kafka producer has trouble"
             );
+            if bootstrap::all_are_lost(&error) {
+                self.lost.send_replace(());
+            }
         }
     }
 }
