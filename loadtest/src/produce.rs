@@ -7,13 +7,13 @@ use clap::Args;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use messagebus::metrics::{BusMetrics, Registrar};
-use messagebus::{KafkaArgs, OutRecord, Producer, now_ms};
+use messagebus::{Delivered, Delivery, KafkaArgs, OutRecord, ProduceError, Producer, now_ms};
 use prometheus::Registry;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::traffic::{Traffic, TrafficArgs};
+use crate::traffic::{Generated, Traffic, TrafficArgs};
 
 const TICK: Duration = Duration::from_millis(10);
 /// Records handed over and not acknowledged.
@@ -44,64 +44,22 @@ pub async fn produce(
     stop: CancellationToken,
 ) -> anyhow::Result<u64> {
     let traffic = Traffic::new(args.traffic.clone())?;
-    let producer = producer(kafka)?;
-    produce_zones(&producer, kafka, &traffic).await?;
-    let topic = kafka.topics().cache_misses();
-    let mut reports = FuturesUnordered::new();
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let started = Instant::now();
-    let (mut next, mut acknowledged) = (0, 0_u64);
+    let mut flow = Flow::new(kafka)?;
+    produce_zones(&flow.producer, kafka, &traffic).await?;
+    let mut pace = Pace::new(args);
+    let mut next = 0;
     while next < args.count && !stop.is_cancelled() {
-        let due = if args.rate == 0 {
-            args.count
-        } else {
-            ticks.tick().await;
-            let due = started.elapsed().as_secs_f64() * precise(args.rate);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a count so far"
-            )]
-            args.count.min(due as u64)
-        };
-        while next < due {
-            let record = traffic.record(next, now_ms());
-            let delivery = producer.enqueue(OutRecord {
-                topic: &topic,
-                partition: None,
-                key: record.host.as_bytes(),
-                payload: Some(&record.payload),
-                headers: &[],
-            });
-            reports.push(
-                delivery
-                    .await
-                    .with_context(|| format!("producing record {next} to {topic}"))?,
-            );
+        let due = pace.due().await;
+        while next < due && !stop.is_cancelled() {
+            flow.send(&traffic.record(next, now_ms())).await?;
             next += 1;
-            while reports.len() >= IN_FLIGHT
-                && let Some(report) = reports.next().await
-            {
-                report.with_context(|| format!("producing to {topic}"))?;
-                acknowledged += 1;
-            }
-            if stop.is_cancelled() {
-                break;
-            }
         }
-        while let Some(Some(report)) = reports.next().now_or_never() {
-            report.with_context(|| format!("producing to {topic}"))?;
-            acknowledged += 1;
-        }
-        sent.send_replace(acknowledged);
+        flow.look()?;
+        sent.send_replace(flow.acknowledged);
     }
-    while let Some(report) = reports.next().await {
-        report.with_context(|| format!("producing to {topic}"))?;
-        acknowledged += 1;
-    }
-    sent.send_replace(acknowledged);
-    Ok(acknowledged)
+    flow.finish().await?;
+    sent.send_replace(flow.acknowledged);
+    Ok(flow.acknowledged)
 }
 
 /// Produces the zones of the traffic, all opted in.
@@ -135,6 +93,106 @@ pub async fn produce_zones(producer: &Producer, kafka: &KafkaArgs, traffic: &Tra
 pub fn producer(kafka: &KafkaArgs) -> anyhow::Result<Producer> {
     let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "loadtest"))?;
     Producer::new(kafka, bus)
+}
+
+/// How many records are due, by the clock.
+struct Pace {
+    rate: u64,
+    count: u64,
+    ticks: Interval,
+    started: Instant,
+}
+
+impl Pace {
+    fn new(args: &ProduceArgs) -> Self {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            rate: args.rate,
+            count: args.count,
+            ticks,
+            started: Instant::now(),
+        }
+    }
+
+    /// Waits for the next tick, and tells how many should have been sent since the start.
+    async fn due(&mut self) -> u64 {
+        if self.rate == 0 {
+            return self.count;
+        }
+        self.ticks.tick().await;
+        let due = self.started.elapsed().as_secs_f64() * precise(self.rate);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count so far"
+        )]
+        self.count.min(due as u64)
+    }
+}
+
+/// Records on their way into Kafka.
+struct Flow {
+    producer: Producer,
+    topic: String,
+    /// Of records handed over and not acknowledged.
+    reports: FuturesUnordered<Delivery>,
+    acknowledged: u64,
+}
+
+impl Flow {
+    fn new(kafka: &KafkaArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            producer: producer(kafka)?,
+            topic: kafka.topics().cache_misses(),
+            reports: FuturesUnordered::new(),
+            acknowledged: 0,
+        })
+    }
+
+    /// Hands a record over, and waits until there is room for another.
+    async fn send(&mut self, record: &Generated) -> anyhow::Result<()> {
+        let delivery = self.producer.enqueue(OutRecord {
+            topic: &self.topic,
+            partition: None,
+            key: record.host.as_bytes(),
+            payload: Some(&record.payload),
+            headers: &[],
+        });
+        let report = delivery
+            .await
+            .with_context(|| format!("producing to {}", self.topic))?;
+        self.reports.push(report);
+        self.wait_until_below(IN_FLIGHT).await
+    }
+
+    /// Takes the reports that have come.
+    fn look(&mut self) -> anyhow::Result<()> {
+        while let Some(Some(report)) = self.reports.next().now_or_never() {
+            self.take(report)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for every report.
+    async fn finish(&mut self) -> anyhow::Result<()> {
+        self.wait_until_below(1).await
+    }
+
+    async fn wait_until_below(&mut self, bound: usize) -> anyhow::Result<()> {
+        while self.reports.len() >= bound
+            && let Some(report) = self.reports.next().await
+        {
+            self.take(report)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, report: Result<Delivered, ProduceError>) -> anyhow::Result<()> {
+        report.with_context(|| format!("producing to {}", self.topic))?;
+        self.acknowledged += 1;
+        Ok(())
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate is small")]
