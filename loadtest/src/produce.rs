@@ -68,6 +68,7 @@ pub async fn produce(
 /// Kafka does not take one.
 pub async fn produce_zones(producer: &Producer, kafka: &KafkaArgs, traffic: &Traffic) -> anyhow::Result<()> {
     let topic = kafka.topics().zones();
+    let mut reports = Vec::new();
     for zone in traffic.zones() {
         let (key, payload) = (zone.id.to_string(), zone.encode());
         let record = OutRecord {
@@ -77,11 +78,11 @@ pub async fn produce_zones(producer: &Producer, kafka: &KafkaArgs, traffic: &Tra
             payload: Some(&payload),
             headers: &[],
         };
-        producer
-            .enqueue(record)
-            .await
-            .with_context(|| format!("producing to {topic}"))?
-            .await?;
+        let report = producer.enqueue(record).await;
+        reports.push(report.with_context(|| format!("producing to {topic}"))?);
+    }
+    for report in reports {
+        report.await.with_context(|| format!("producing to {topic}"))?;
     }
     Ok(())
 }
