@@ -1,6 +1,8 @@
 # Every command of the project. `make help` lists them.
 
 CARGO ?= cargo
+# --rust-log filters its own output; RUST_LOG would filter the services' logs too, which a run that fails keeps.
+LOADTEST = $(CARGO) run --quiet --package loadtest -- --log-format text
 
 .PHONY: help
 help: ## Lists these commands
@@ -16,10 +18,10 @@ build: tools ## Builds every program
 
 .PHONY: demo
 demo: build ## Runs the whole pipeline for a minute and shows its books
-	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo
+	@$(LOADTEST) --rust-log warn demo
 
 # Several runs at once: each of them mostly waits, for leases, elections and clusters that are given up.
-FAULTS = RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text faults --jobs $(JOBS)
+FAULTS = $(LOADTEST) --rust-log off faults --jobs $(JOBS)
 JOBS ?= 4
 
 # Four tests at once: they, too, mostly wait. The 25 seeds: the last six faults alone, then a round of pairs that meets
@@ -49,14 +51,14 @@ page: build ## Looks at the demo's page in Chromium; writes its pictures to docs
 	@scripts/install-tools $(VENV) chromium:chromium
 	python3 -m venv target/page
 	target/page/bin/pip install --quiet --requirement loadtest/page/requirements.txt
-	@RUST_LOG=warn target/page/bin/python loadtest/page/check.py target/debug/loadtest docs
+	@target/page/bin/python loadtest/page/check.py target/debug/loadtest docs
 
 .PHONY: foreign
 foreign: build ## Runs the demo with a million records made by pycapnp
 	@scripts/install-tools $(VENV)
 	python3 -m venv target/foreign
 	target/foreign/bin/pip install --quiet --requirement loadtest/foreign/requirements.txt
-	@RUST_LOG=warn $(CARGO) run --quiet --package loadtest -- --log-format text demo --rest-within 10m \
+	@$(LOADTEST) --rust-log warn demo --rest-within 10m \
 		--producer 'target/foreign/bin/python loadtest/foreign/produce.py 1000000'
 
 SEEDS ?= 25
@@ -75,8 +77,8 @@ fuzz-keep: tools ## Minimises what fuzzing found into fuzz/corpus
 
 .PHONY: soak
 soak: build ## An hour of traffic with a fault every 30 s, and its books
-	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text soak
+	@$(LOADTEST) --rust-log off soak
 
 .PHONY: flips
 flips: build ## 1,000 flips at a 1 s interval under traffic
-	@RUST_LOG=off $(CARGO) run --quiet --package loadtest -- --log-format text flips
+	@$(LOADTEST) --rust-log off flips

@@ -22,7 +22,8 @@ PATIENCE_MS = 120_000
 
 def start(loadtest):
     """Starts the demo; returns its process and the page's address."""
-    demo = subprocess.Popen([loadtest, "--log-format", "text", "demo"], stdout=subprocess.PIPE, text=True)
+    command = [loadtest, "--log-format", "text", "--rust-log", "warn", "demo"]
+    demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in demo.stdout:
         print(line, end="")
         if line.startswith("watch it at "):

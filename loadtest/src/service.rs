@@ -106,6 +106,8 @@ impl Service {
         let mut settings: Vec<(String, String)> = settings.into_iter().collect();
         settings.push(("ADMIN_ADDR".to_owned(), admin.to_string()));
         settings.push(("LOG_FORMAT".to_owned(), "text".to_owned()));
+        // Its log is a file, to be searched.
+        settings.push(("NO_COLOR".to_owned(), "1".to_owned()));
         let process = launch(name, &program, &log, &settings, Surroundings::Usual)?;
         Ok(Self {
             name: name.to_owned(),
