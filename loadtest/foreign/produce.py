@@ -1,7 +1,8 @@
 """Cache misses and zones made by another implementation of Cap'n Proto: pycapnp, from the schema files alone.
 
-Usage: produce.py COUNT [RATE]; KAFKA_BROKERS and TOPIC_PREFIX say where to. Half of the records repeat an earlier
-URL, over 500 hosts in 100 zones. Needs pycapnp and confluent-kafka (requirements.txt).
+Usage: produce.py COUNT [RATE]; PRODUCE says what, zones or records, KAFKA_BROKERS and TOPIC_PREFIX say where to. Half
+of the records repeat an earlier URL, over 500 hosts in 100 zones. Needs pycapnp and confluent-kafka
+(requirements.txt).
 """
 
 import os
@@ -21,40 +22,51 @@ def host(number: int) -> str:
     return f"shop-{number}.example.org"
 
 
-def main() -> None:
-    count = int(sys.argv[1])
-    rate = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    prefix = os.environ["TOPIC_PREFIX"]
-    cache_miss = capnp.load(str(SCHEMAS / "cache_miss.capnp")).CacheMiss
-    zone_type = capnp.load(str(SCHEMAS / "zone.capnp")).Zone
-    producer = Producer({
-        "bootstrap.servers": os.environ["KAFKA_BROKERS"],
-        "enable.idempotence": True,
-        "linger.ms": 20,
-        "queue.buffering.max.messages": 1_000_000,
-    })
-    failures: list[str] = []
+class Sender:
+    """What is to get into Kafka, and what did not."""
 
-    def report(error: object, _message: object) -> None:
-        if error is not None:
-            failures.append(str(error))
+    def __init__(self) -> None:
+        self.prefix = os.environ["TOPIC_PREFIX"]
+        self.failures: list[str] = []
+        self.producer = Producer({
+            "bootstrap.servers": os.environ["KAFKA_BROKERS"],
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "queue.buffering.max.messages": 1_000_000,
+        })
 
-    def send(topic: str, key: str, value: bytes) -> None:
+    def send(self, topic: str, key: str, value: bytes) -> None:
         while True:
             try:
-                producer.produce(prefix + topic, key=key, value=value, on_delivery=report)
+                self.producer.produce(self.prefix + topic, key=key, value=value, on_delivery=self.report)
                 return
             except BufferError:
-                producer.poll(0.1)
+                self.producer.poll(0.1)
 
+    def report(self, error: object, _message: object) -> None:
+        if error is not None:
+            self.failures.append(str(error))
+
+    def finish(self) -> None:
+        self.producer.flush()
+        if self.failures:
+            sys.exit(f"{len(self.failures)} records were not delivered, the first: {self.failures[0]}")
+
+
+def send_zones(sender: Sender) -> None:
+    zone_type = capnp.load(str(SCHEMAS / "zone.capnp")).Zone
     for first in range(0, HOSTS, ZONE_HOSTS):
         zone = zone_type.new_message(id=first // ZONE_HOSTS + 1, enabled=True)
         entries = zone.init("hosts", ZONE_HOSTS)
         for offset in range(ZONE_HOSTS):
             entries[offset].name = host(first + offset)
-        send("zones", str(zone.id), zone.to_bytes())
-    producer.flush()
+        sender.send("zones", str(zone.id), zone.to_bytes())
+    sender.finish()
+    print(f"{HOSTS // ZONE_HOSTS} zones", file=sys.stderr)
 
+
+def send_records(sender: Sender, count: int, rate: int) -> None:
+    cache_miss = capnp.load(str(SCHEMAS / "cache_miss.capnp")).CacheMiss
     randomness = random.Random(7)
     urls: list[tuple[int, str]] = []
     started = time.monotonic()
@@ -73,17 +85,27 @@ def main() -> None:
             cacheStatus="miss",
             originStatus=200,
         )
-        send("cache-misses", host(owner), record.to_bytes())
+        sender.send("cache-misses", host(owner), record.to_bytes())
         if number % 200 == 0:
-            producer.poll(0)
+            sender.producer.poll(0)
             if rate:
                 ahead = number / rate - (time.monotonic() - started)
                 if ahead > 0:
                     time.sleep(ahead)
-    producer.flush()
-    if failures:
-        sys.exit(f"{len(failures)} records were not delivered, the first: {failures[0]}")
+    sender.finish()
     print(f"{count} records, {len(urls)} different URLs", file=sys.stderr)
+
+
+def main() -> None:
+    count = int(sys.argv[1])
+    rate = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    match os.environ["PRODUCE"]:
+        case "zones":
+            send_zones(Sender())
+        case "records":
+            send_records(Sender(), count, rate)
+        case other:
+            sys.exit(f"PRODUCE={other}: expected zones or records")
 
 
 main()

@@ -22,7 +22,7 @@ PATIENCE_MS = 120_000
 
 def start(loadtest):
     """Starts the demo; returns its process and the page's address."""
-    command = [loadtest, "--log-format", "text", "--rust-log", "warn", "demo"]
+    command = [loadtest, "--log-format", "text", "--rust-log", "warn,librdkafka=error", "demo"]
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in demo.stdout:
         print(line, end="")

@@ -5,22 +5,20 @@ mod figures;
 mod killing;
 mod live;
 mod page;
+mod source;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use messagebus::KafkaArgs;
 use messagebus::config::duration;
-use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Report;
 use crate::partners::Misbehaviour;
-use crate::produce::{ProduceArgs, produce};
 use crate::run::{Run, RunSettings};
 use crate::service::Memory;
 use crate::stack::Stack;
@@ -30,6 +28,7 @@ use figures::Watch;
 use killing::Killing;
 use live::Live;
 use page::Page;
+use source::Source;
 
 /// What the demo does.
 #[derive(Args, Clone, Debug)]
@@ -55,8 +54,8 @@ pub struct DemoArgs {
     /// How long after the traffic began it is killed; half way through the traffic if not given
     #[arg(long, value_parser = duration)]
     pub kill_after: Option<Duration>,
-    /// Program that produces the traffic instead, with its arguments; `KAFKA_BROKERS` and `TOPIC_PREFIX` tell it
-    /// where to
+    /// Program that produces the traffic instead, with its arguments; it runs twice: `PRODUCE` asks it for `zones`,
+    /// before the services start, and for `records`. `KAFKA_BROKERS` and `TOPIC_PREFIX` tell it where to
     #[arg(long)]
     pub producer: Option<String>,
     /// Writes the books to this file, as JSON
@@ -75,6 +74,8 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<Report> {
     const PREFIX: &str = "crawler-hints.";
     say("starting Kafka and two Redis clusters of three masters");
     let stack = Stack::start(PREFIX).await?;
+    let source = Source::of(&args, &stack);
+    source.produce_zones().await?;
     say("starting the services and two partners");
     let settings = RunSettings {
         flip_interval: args.flip_interval,
@@ -88,7 +89,7 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<Report> {
     let mut screens = Screens::start(&run, &args).await?;
     say(&format!("watch it at http://{}/", screens.page.address));
     let stop = CancellationToken::new();
-    let watched = watch_run(&mut run, &stack, &args, &mut screens, stop.clone()).await;
+    let watched = watch_run(&mut run, &stack, &args, source, &mut screens, stop.clone()).await;
     stop.cancel();
     screens.books.end().await;
     if watched.is_err() {
@@ -118,17 +119,12 @@ async fn watch_run(
     run: &mut Run,
     stack: &Stack,
     args: &DemoArgs,
+    source: Source,
     screens: &mut Screens,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (sent, produced) = watch::channel(0);
-    let mut producing = tokio::spawn(produce_all(
-        run.kafka.clone(),
-        stack.settings(),
-        args.clone(),
-        sent,
-        stop,
-    ));
+    let mut producing = tokio::spawn(source.produce_records(sent, stop));
     let kill_after = args.kill_after.unwrap_or(args.traffic_for / 2);
     let mut killing = Killing::planned(args.kill.clone(), kill_after);
     let minute = Instant::now() + Duration::from_secs(60);
@@ -162,25 +158,6 @@ async fn watch_run(
     screens.show(run, produced, "at rest").await?;
     show_memory(&after_a_minute, &memory(run));
     rested
-}
-
-/// Produces all of the traffic, or lets somebody else's program do so.
-async fn produce_all(
-    kafka: KafkaArgs,
-    settings: Vec<(&'static str, String)>,
-    args: DemoArgs,
-    sent: watch::Sender<u64>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    if let Some(program) = &args.producer {
-        return produce_with(program, settings, &kafka.topic_prefix).await;
-    }
-    let produce_args = ProduceArgs {
-        rate: args.rate,
-        count: args.rate * args.traffic_for.as_secs().max(1),
-        traffic: args.traffic,
-    };
-    produce(&kafka, &produce_args, sent, stop).await.map(drop)
 }
 
 /// Where the figures are shown: in the terminal and on a page.
@@ -241,26 +218,6 @@ fn show_memory(after_a_minute: &[(String, Memory)], now: &[(String, Memory)]) {
             memory.peak >> 20
         ));
     }
-}
-
-/// Runs a program of somebody else's until it has produced everything.
-async fn produce_with(
-    program: &str,
-    settings: Vec<(&'static str, String)>,
-    topic_prefix: &str,
-) -> anyhow::Result<()> {
-    let mut words = program.split_whitespace();
-    let name = words.next().context("an empty program")?;
-    let status = Command::new(name)
-        .args(words)
-        .envs(settings)
-        .env("TOPIC_PREFIX", topic_prefix)
-        .kill_on_drop(true)
-        .status()
-        .await
-        .with_context(|| format!("running {program}"))?;
-    anyhow::ensure!(status.success(), "{program} ended with {status}");
-    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a demo speaks")]

@@ -10,8 +10,9 @@ use loadtest::demo::{DemoArgs, demo};
 use loadtest::drain::{DrainArgs, drain};
 use loadtest::faults::{FaultsArgs, FlipsArgs, SoakArgs, faults, flips, soak};
 use loadtest::partners::{Misbehaviour, Partners};
-use loadtest::produce::{ProduceArgs, produce};
+use loadtest::produce::{ProduceArgs, produce, produce_zones};
 use loadtest::stack;
+use loadtest::traffic::Traffic;
 use messagebus::{KafkaArgs, LogArgs, config, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -123,6 +124,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Stack(StackCommand::Down) => stack::down().await?,
         Command::Topics(kafka) => stack::create_topics(&kafka).await?,
         Command::Produce { kafka, args } => {
+            let zones = Traffic::new(args.traffic.clone())?.zones();
+            produce_zones(&kafka, &zones).await?;
             let (sent, _) = watch::channel(0);
             let produced = produce(&kafka, &args, sent, CancellationToken::new()).await?;
             say(&format!("{produced} records"));

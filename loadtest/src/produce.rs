@@ -1,4 +1,4 @@
-//! `produce`: zones and cache misses into Kafka, at a rate.
+//! Zones into Kafka, and cache misses at a rate.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use hint_schema::Zone;
 use messagebus::metrics::{BusMetrics, Registrar};
 use messagebus::{Delivered, Delivery, KafkaArgs, OutRecord, ProduceError, Producer, now_ms};
 use prometheus::Registry;
@@ -33,7 +34,8 @@ pub struct ProduceArgs {
     pub traffic: TrafficArgs,
 }
 
-/// Produces the zones, then the records; shows in `sent` how many are acknowledged. Ends early at `stop`.
+/// Produces the records, whose zones are there already: see [`produce_zones`]. Shows in `sent` how many are
+/// acknowledged. Ends early at `stop`.
 ///
 /// # Errors
 /// Kafka does not take a record.
@@ -45,7 +47,6 @@ pub async fn produce(
 ) -> anyhow::Result<u64> {
     let traffic = Traffic::new(args.traffic.clone())?;
     let mut flow = Flow::new(kafka)?;
-    produce_zones(&flow.producer, kafka, &traffic).await?;
     let mut pace = Pace::new(args);
     let mut next = 0;
     while next < args.count && !stop.is_cancelled() {
@@ -62,14 +63,17 @@ pub async fn produce(
     Ok(flow.acknowledged)
 }
 
-/// Produces the zones of the traffic, all opted in.
+/// Produces zones; returns when Kafka has all of them.
+///
+/// Where books are to balance, this comes before services start: an ingestor reads every zone that is there before it
+/// is ready. Of a zone that comes later it may read a record first, and rightly filters it.
 ///
 /// # Errors
 /// Kafka does not take one.
-pub async fn produce_zones(producer: &Producer, kafka: &KafkaArgs, traffic: &Traffic) -> anyhow::Result<()> {
-    let topic = kafka.topics().zones();
+pub async fn produce_zones(kafka: &KafkaArgs, zones: &[Zone]) -> anyhow::Result<()> {
+    let (producer, topic) = (producer(kafka)?, kafka.topics().zones());
     let mut reports = Vec::new();
-    for zone in traffic.zones() {
+    for zone in zones {
         let (key, payload) = (zone.id.to_string(), zone.encode());
         let record = OutRecord {
             topic: &topic,

@@ -11,10 +11,10 @@ use super::fault::Fault;
 use super::inject::{Evidence, Target};
 use super::plan::{Plan, Step};
 use crate::audit::Report;
-use crate::produce::{ProduceArgs, produce};
+use crate::produce::{ProduceArgs, produce, produce_zones};
 use crate::run::{Run, RunSettings};
 use crate::stack::{LONG, MASTERS, Shape, Stack};
-use crate::traffic::TrafficArgs;
+use crate::traffic::{Traffic, TrafficArgs};
 
 const PREFIX: &str = "crawler-hints.";
 const RATE: u64 = 1_000;
@@ -93,8 +93,6 @@ impl Scene {
             has_proxied_partners: true,
             ..RunSettings::default()
         };
-        let mut run = Run::start(stack.kafka(), &stack.clusters, run_settings).await?;
-        run.forget_counters();
         let args = ProduceArgs {
             rate: settings.rate,
             count: u64::MAX,
@@ -104,6 +102,10 @@ impl Scene {
                 ..TrafficArgs::default()
             },
         };
+        let zones = Traffic::new(args.traffic.clone())?.zones();
+        produce_zones(stack.kafka(), &zones).await?;
+        let mut run = Run::start(stack.kafka(), &stack.clusters, run_settings).await?;
+        run.forget_counters();
         let (kafka, stop) = (run.kafka.clone(), CancellationToken::new());
         let (stopped, (sent, _)) = (stop.clone(), watch::channel(0));
         let producing = tokio::spawn(async move { produce(&kafka, &args, sent, stopped).await });

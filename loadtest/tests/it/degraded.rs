@@ -7,7 +7,7 @@ use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 use loadtest::stack::{Shape, Stack};
 
-use crate::support::{Pipeline, on_shared_threads, produce_to};
+use crate::support::{Pipeline, on_shared_threads, produce_to, start_run, zones};
 
 /// Longer than a cluster takes to be given up, twice.
 const DEGRADED_WITHIN: Duration = Duration::from_secs(240);
@@ -171,9 +171,7 @@ async fn start() -> (Stack, Run) {
         settings: vec![("KAFKA_BROKERS".to_owned(), proxied)],
         ..RunSettings::default()
     };
-    let run = Run::start(stack.kafka(), &stack.clusters, settings)
-        .await
-        .unwrap();
+    let run = start_run(stack.kafka(), &stack.clusters, &zones(), settings).await;
     (stack, run)
 }
 

@@ -61,8 +61,6 @@ async fn send(producer: &Producer, topic: &str, key: &[u8], payload: &[u8]) {
 
 async fn send_marked(run: &Run) {
     let (topics, producer) = (run.kafka.topics(), producer(&run.kafka).unwrap());
-    let zone = zone_of(7, HOST, "mark-own-key-0123456789");
-    send(&producer, &topics.zones(), b"7", &zone.encode()).await;
     send(&producer, &topics.zones(), b"8", b"mark-junk, not a zone").await;
     for url in urls() {
         let miss = CacheMiss {
@@ -111,15 +109,16 @@ fn find_marks(place: &str, text: &str) {
 #[test]
 fn no_log_and_no_metric_tells_a_secret_a_path_or_a_query() {
     on_shared_threads(async {
-        let mut pipeline = Pipeline::start(RunSettings {
+        let zone = zone_of(7, HOST, "mark-own-key-0123456789");
+        let settings = RunSettings {
             partners: vec![
                 ("north".to_owned(), Misbehaviour::always(422)),
                 ("south".to_owned(), Misbehaviour::always(503)),
             ],
             settings: vec![("RUST_LOG".to_owned(), ALL.to_owned())],
             ..RunSettings::default()
-        })
-        .await;
+        };
+        let mut pipeline = Pipeline::start_with(&[zone], settings).await;
         send_marked(&pipeline.run).await;
         let has_failed = async |run: &Run| {
             let of = |partner| [("partner", partner)];

@@ -5,7 +5,7 @@ use loadtest::partners::Misbehaviour;
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 
-use crate::support::{Pipeline, on_shared_threads};
+use crate::support::{Pipeline, on_shared_threads, zones};
 
 #[test]
 fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
@@ -57,6 +57,21 @@ fn a_host_of_many_pages_is_drained_to_exact_books() {
             "{report}"
         );
         assert_eq!(report.repeats, 0, "{report}");
+    });
+}
+
+#[test]
+fn every_zone_is_there_when_ingestors_start() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 2,
+            ..RunSettings::default()
+        })
+        .await;
+        // What each found in the topic when it became ready: a zone that comes later is not counted.
+        let found_all = async |run: &Run| Ok(run.logged("zones read enabled=12 disabled=0") == 2);
+        pipeline.wait_until("both find all zones", found_all).await;
+        assert_eq!(zones().len(), 12);
     });
 }
 

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use hint_schema::{Zone, ZoneHost};
 use loadtest::audit::Report;
 use loadtest::partners::read_log;
-use loadtest::produce::{ProduceArgs, produce, producer};
+use loadtest::produce::{ProduceArgs, produce, produce_zones};
 use loadtest::run::{Run, RunSettings};
 use loadtest::scrape::Scrape;
 use loadtest::service::Kind;
 use loadtest::stack::{Broker, RedisCluster};
 use loadtest::traffic::{Traffic, TrafficArgs};
-use messagebus::{KafkaArgs, OutRecord};
+use messagebus::KafkaArgs;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, watch};
@@ -45,6 +45,11 @@ fn traffic(seed: u64) -> TrafficArgs {
     }
 }
 
+/// The zones of the traffic, whatever its seed.
+pub(crate) fn zones() -> Vec<Zone> {
+    Traffic::new(traffic(0)).unwrap().zones()
+}
+
 /// The broker, and topics of a test's own there.
 pub(crate) async fn broker() -> (&'static Broker, KafkaArgs) {
     let start = async || {
@@ -54,6 +59,17 @@ pub(crate) async fn broker() -> (&'static Broker, KafkaArgs) {
     let (broker, _) = BROKER.get_or_init(start).await;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     (broker, broker.prepare(&format!("t{number}.")).await.unwrap())
+}
+
+/// Starts services that know these zones when they are ready: no record comes before its zone.
+pub(crate) async fn start_run(
+    kafka: &KafkaArgs,
+    clusters: &[RedisCluster; 2],
+    zones: &[Zone],
+    settings: RunSettings,
+) -> Run {
+    produce_zones(kafka, zones).await.unwrap();
+    Run::start(kafka, clusters, settings).await.unwrap()
 }
 
 /// Produces `count` records at `rate`, from the beginning of the traffic of `seed`; returns at once.
@@ -103,14 +119,20 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
+    /// One that knows the zones of the traffic.
     pub(crate) async fn start(settings: RunSettings) -> Self {
+        Self::start_with(&zones(), settings).await
+    }
+
+    /// One that knows zones of a test's own.
+    pub(crate) async fn start_with(zones: &[Zone], settings: RunSettings) -> Self {
         let (_, kafka) = broker().await;
         let dir = tempfile::tempdir().unwrap();
         let clusters = [
             RedisCluster::start(&dir.path().join("a"), 3, &[]).await.unwrap(),
             RedisCluster::start(&dir.path().join("b"), 3, &[]).await.unwrap(),
         ];
-        let run = Run::start(&kafka, &clusters, settings).await.unwrap();
+        let run = start_run(&kafka, &clusters, zones, settings).await;
         Self {
             run,
             clusters,
@@ -218,22 +240,11 @@ impl Pipeline {
 
     /// Lets a zone opt out whose first host has a key of its own, and waits until the dispatcher has read it.
     pub(crate) async fn opt_out(&mut self, zone: u64) {
-        let traffic = Traffic::new(traffic(0)).unwrap();
-        let mut zone = traffic
-            .zones()
-            .into_iter()
-            .find(|found| found.id == zone)
-            .unwrap();
+        let mut zone = zones().into_iter().find(|found| found.id == zone).unwrap();
         zone.enabled = false;
-        let (topic, key) = (self.run.kafka.topics().zones(), zone.id.to_string());
-        let record = OutRecord {
-            topic: &topic,
-            partition: None,
-            key: key.as_bytes(),
-            payload: Some(&zone.encode()),
-            headers: &[],
-        };
-        producer(&self.run.kafka).unwrap().send(record).await.unwrap();
+        produce_zones(&self.run.kafka, std::slice::from_ref(&zone))
+            .await
+            .unwrap();
         // The key file of a host that opted out is gone.
         let host = zone.hosts.first().unwrap();
         let url = format!("http://{}/{}.txt", self.run.keys, host.key);

@@ -13,7 +13,7 @@ use prometheus::Registry;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, broker, on_shared_threads, produce_until, read_logs};
+use crate::support::{PATIENCE, broker, on_shared_threads, produce_until, read_logs, start_run, zones};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -60,8 +60,8 @@ async fn start() -> (Stack, Run) {
         tls: Some(stack.broker().issue_certificates(HOUR).unwrap()),
         ..RunSettings::default()
     };
-    let run = Run::start(stack.kafka(), &stack.clusters, settings).await;
-    (stack, run.unwrap())
+    let run = start_run(stack.kafka(), &stack.clusters, &zones(), settings).await;
+    (stack, run)
 }
 
 /// Replaces every service's certificate, and waits until nobody shows another. Returns when it ends.

@@ -102,19 +102,9 @@ fn links_to(span: &Span, trace: &[u8]) -> bool {
     span.links.iter().any(|link| link.trace_id == trace)
 }
 
-/// Sends a zone, and 40 records of it of which each names the trace that `traceparent` gives it.
+/// Sends 40 records of which each names the trace that `traceparent` gives it.
 async fn send_traced(run: &Run, traceparent: impl Fn(usize) -> String) {
-    let (topics, producer) = (run.kafka.topics(), producer(&run.kafka).unwrap());
-    let zone = zone_of(7, HOST, "traced-own-key-0123456789");
-    let (zones, cache_misses) = (topics.zones(), topics.cache_misses());
-    let opt_in = OutRecord {
-        topic: &zones,
-        partition: None,
-        key: b"7",
-        payload: Some(&zone.encode()),
-        headers: &[],
-    };
-    producer.send(opt_in).await.unwrap();
+    let (topic, producer) = (run.kafka.topics().cache_misses(), producer(&run.kafka).unwrap());
     for number in 0..40 {
         let url = format!("https://{HOST}/page/{number}");
         let miss = CacheMiss {
@@ -127,10 +117,11 @@ async fn send_traced(run: &Run, traceparent: impl Fn(usize) -> String) {
         };
         let trace = traceparent(number);
         let record = OutRecord {
-            topic: &cache_misses,
+            topic: &topic,
+            partition: None,
+            key: b"7",
             payload: Some(&miss.encode()),
             headers: &[(TRACEPARENT, trace.as_bytes())],
-            ..opt_in
         };
         producer.send(record).await.unwrap();
     }
@@ -140,7 +131,8 @@ async fn send_traced(run: &Run, traceparent: impl Fn(usize) -> String) {
 fn a_trace_leads_from_a_record_to_the_requests_of_its_generation() {
     on_shared_threads(async {
         let (collector, address) = Collector::start().await;
-        let mut pipeline = Pipeline::start(RunSettings {
+        let zone = zone_of(7, HOST, "traced-own-key-0123456789");
+        let settings = RunSettings {
             settings: vec![
                 (
                     "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
@@ -149,8 +141,8 @@ fn a_trace_leads_from_a_record_to_the_requests_of_its_generation() {
                 ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "100".to_owned()),
             ],
             ..RunSettings::default()
-        })
-        .await;
+        };
+        let mut pipeline = Pipeline::start_with(&[zone], settings).await;
         let sampled = hex(&SAMPLED);
         send_traced(&pipeline.run, |number| match number % 4 {
             0 => format!("00-{}-00f067aa0ba902b7-00", "ab".repeat(16)), // Not sampled.
