@@ -6,6 +6,7 @@ mod killing;
 mod live;
 mod page;
 mod source;
+mod targets;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,6 +62,9 @@ pub struct DemoArgs {
     /// Writes the books to this file, as JSON
     #[arg(long)]
     pub json: Option<PathBuf>,
+    /// Writes to this file where each process serves metrics, as Prometheus's `file_sd` reads it
+    #[arg(long)]
+    pub targets: Option<PathBuf>,
     /// What the traffic looks like.
     #[command(flatten)]
     pub traffic: TrafficArgs,
@@ -86,6 +90,9 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<Report> {
         ..RunSettings::default()
     };
     let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
+    if let Some(path) = &args.targets {
+        targets::write(&run, &stack.clusters, path)?;
+    }
     let mut screens = Screens::start(&run, &args).await?;
     say(&format!("watch it at http://{}/", screens.page.address));
     let stop = CancellationToken::new();

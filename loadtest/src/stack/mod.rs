@@ -30,6 +30,9 @@ pub use users::password;
 /// Masters of each Redis cluster.
 pub(crate) const MASTERS: u16 = 3;
 
+/// What a node may hold, as in `k8s/base/redis`: without a limit nobody could say how full it is.
+const MAXMEMORY: [&str; 2] = ["--maxmemory", "768mb"];
+
 /// A broker and the clusters A and B.
 #[derive(Debug)]
 pub struct Stack {
@@ -67,8 +70,8 @@ impl Stack {
         let kafka = broker.prepare(prefix).await?;
         let authority = is_encrypted.then_some(broker.authority());
         let clusters = [
-            RedisCluster::start_as(&dir.path().join("redis-a"), shape, authority, &[]).await?,
-            RedisCluster::start_as(&dir.path().join("redis-b"), shape, authority, &[]).await?,
+            RedisCluster::start_as(&dir.path().join("redis-a"), shape, authority, &MAXMEMORY).await?,
+            RedisCluster::start_as(&dir.path().join("redis-b"), shape, authority, &MAXMEMORY).await?,
         ];
         Ok(Self {
             broker,

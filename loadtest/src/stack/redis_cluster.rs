@@ -1,5 +1,6 @@
 //! A Redis cluster of masters, and a replica of each where that is asked for.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -149,6 +150,12 @@ impl RedisCluster {
             format!("{scheme}://127.0.0.1:{}", node.announced_port())
         });
         seeds.collect::<Vec<_>>().join(",")
+    }
+
+    /// Where the nodes serve clients.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let ports = self.nodes.iter().map(Node::announced_port);
+        ports.map(|port| (Ipv4Addr::LOCALHOST, port).into())
     }
 
     /// Lets everybody do everything without a log-in, for development.
