@@ -5,7 +5,7 @@ import re
 STRING = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\''
 WORDS = set("""by without on ignoring group_left group_right bool and or unless offset inf nan
 sum min max avg count count_values topk bottomk quantile stddev stdvar group
-rate increase delta irate changes absent absent_over_time time vector scalar histogram_quantile clamp_min clamp_max
+rate increase delta deriv irate changes absent absent_over_time time vector scalar histogram_quantile clamp_min clamp_max ceil
 max_over_time min_over_time avg_over_time sum_over_time last_over_time label_replace abs round""".split())
 
 
