@@ -46,6 +46,11 @@ check: ## Formatting, lints, docs, manifests, rules, dashboards
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
 
+.PHONY: dashboards
+dashboards: build ## Feeds every dashboard from the demo and draws it to target/dashboards; fails where a panel stays empty
+	@scripts/install-tools $(CHECK_TOOLS) $(PYTHON)/matplotlib:python3-matplotlib
+	@k8s/tests/dashboards target/debug/loadtest target/dashboards
+
 # What a virtual environment of Python takes.
 VENV := python3:python3 /var/lib/dpkg/info/python3-venv.list:python3-venv
 
