@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use crate::args::KafkaArgs;
 
 /// Brokers have so long to give a sign of life.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 impl KafkaArgs {
     /// What every client has: brokers, encryption, authentication, quick reconnection.

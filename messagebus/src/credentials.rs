@@ -12,14 +12,29 @@ use anyhow::Context;
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 
+use crate::client::ANSWER_WITHIN;
 use crate::metrics::{CertificateEnd, Peer};
 
 /// Time between two looks at the files.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A new consumer is a rebalance: clients that share a secret renew themselves within this time, not at once.
 const SPREAD: Duration = Duration::from_secs(10);
-/// Contents that could not be used are tried again after this time, or once they are others.
-const RETRY_EVERY: Duration = Duration::from_secs(60);
+/// Contents that could not be used are tried again after this time, and after twice as long each further time, or once
+/// they are others: brokers may have been slow once, but files that are wrong stay wrong.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// Longest time between two tries: each keeps a client from its work for as long as brokers are silent.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Records in flight have so long for their reports before a producer is renewed without them. A consumer's begun
+/// spans have less, unless its options say otherwise.
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(10);
+/// A client has turned to new files within this time, though the brokers were too slow for its first three tries.
+///
+/// It leaves what it used before, where that was new as well, looks at the files, waits for its turn, and tries.
+pub const TURNED_WITHIN: Duration = LEAVE_WITHIN
+    .saturating_add(LOOK_EVERY)
+    .saturating_add(SPREAD)
+    .saturating_add(ANSWER_WITHIN.saturating_mul(4))
+    .saturating_add(FIRST_RETRY.saturating_mul(1 + 2 + 4));
 
 /// Credentials as one client uses them. The end of its certificate is exported while this lives.
 #[derive(Debug)]
@@ -75,7 +90,12 @@ impl CredentialFiles {
             return None;
         }
         let peer = self.end.peer().label();
-        match make() {
+        let made = make();
+        if fingerprint(&self.paths) != Some(contents) {
+            // Replaced meanwhile: it may be of both, or failed because of that. The next look begins anew.
+            return None;
+        }
+        match made {
             Ok(new) => {
                 self.turn = Turn::new(contents);
                 self.export();
@@ -83,7 +103,8 @@ impl CredentialFiles {
                 Some(new)
             }
             Err(error) => {
-                self.turn.due = Some(now + RETRY_EVERY);
+                // The time that trying took is none between two tries.
+                self.turn.fail(Instant::now());
                 tracing::warn!(
                     peer,
                     "new credentials cannot be used, the old ones stay: {error:#}"
@@ -111,6 +132,8 @@ struct Turn {
     seen: u64,
     /// From when on the contents seen are to be used.
     due: Option<Instant>,
+    /// How long the next failure delays them.
+    retry: Duration,
 }
 
 impl Turn {
@@ -119,6 +142,7 @@ impl Turn {
             used,
             seen: used,
             due: None,
+            retry: FIRST_RETRY,
         }
     }
 
@@ -126,8 +150,15 @@ impl Turn {
         if contents != self.seen {
             self.seen = contents;
             self.due = (contents != self.used).then(|| now + spread);
+            self.retry = FIRST_RETRY;
         }
         self.due.is_some_and(|due| now >= due)
+    }
+
+    /// The contents seen could not be used.
+    fn fail(&mut self, now: Instant) {
+        self.due = Some(now + self.retry);
+        self.retry = (2 * self.retry).min(LONGEST_RETRY);
     }
 }
 
@@ -160,7 +191,10 @@ fn spread() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use prometheus::Registry;
+
     use super::*;
+    use crate::metrics::{BusMetrics, Registrar};
 
     const SPREAD: Duration = Duration::from_secs(3);
     const LATER: Duration = Duration::from_secs(5);
@@ -183,13 +217,85 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_used_waits_unless_it_changes() {
+    fn what_could_not_be_used_is_tried_again_soon_and_then_ever_later() {
+        let (mut turn, mut now) = (Turn::new(1), Instant::now());
+        turn.has_come(2, now, Duration::ZERO);
+        for seconds in [5, 10, 20, 40, 60, 60] {
+            turn.fail(now);
+            let due = now + Duration::from_secs(seconds);
+            assert!(
+                !turn.has_come(2, due - Duration::from_millis(1), SPREAD),
+                "{seconds}"
+            );
+            assert!(turn.has_come(2, due, SPREAD), "{seconds}");
+            now = due;
+        }
+    }
+
+    #[test]
+    fn other_contents_do_not_wait_for_those_that_could_not_be_used() {
         let (mut turn, now) = (Turn::new(1), Instant::now());
-        assert!(!turn.has_come(2, now, SPREAD));
-        turn.due = Some(now + RETRY_EVERY);
-        assert!(!turn.has_come(2, now + LATER, SPREAD));
+        turn.has_come(2, now, SPREAD);
+        for _ in 0..5 {
+            turn.fail(now);
+        }
         assert!(!turn.has_come(3, now + LATER, SPREAD));
         assert!(turn.has_come(3, now + 2 * LATER, SPREAD));
+        turn.fail(now + 2 * LATER);
+        assert!(
+            turn.has_come(3, now + 2 * LATER + FIRST_RETRY, SPREAD),
+            "a first failure of theirs"
+        );
+    }
+
+    #[test]
+    fn three_slow_answers_are_within_the_time_allowed() {
+        let start = Instant::now();
+        let (mut turn, mut failures) = (Turn::new(1), 3);
+        // The last look was just before the change.
+        let mut now = start + LEAVE_WITHIN + LOOK_EVERY;
+        let turned = loop {
+            let mut next = now + LOOK_EVERY;
+            if turn.has_come(2, now, super::SPREAD) {
+                let answered = now + ANSWER_WITHIN;
+                if failures == 0 {
+                    break answered;
+                }
+                failures -= 1;
+                turn.fail(answered);
+                next = next.max(answered);
+            }
+            now = next;
+        };
+        assert_eq!(turned - start, TURNED_WITHIN);
+    }
+
+    #[test]
+    fn a_client_of_two_rotations_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        let replace = |text: &str| std::fs::write(&key, text).unwrap();
+        replace("first");
+        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "test")).unwrap();
+        let mut files = CredentialFiles::new([&key], None, bus.certificate(Peer::Redis));
+        let mut renew = |make: &dyn Fn() -> anyhow::Result<()>| {
+            files.next_look = Instant::now();
+            files.renew(make)
+        };
+        let replace_and = |text, made| {
+            replace(text);
+            made
+        };
+        replace("second");
+        assert_eq!(renew(&|| replace_and("third", Ok(()))), None);
+        let failed = || replace_and("fourth", Err(anyhow::anyhow!("a key of another certificate")));
+        assert_eq!(renew(&failed), None);
+        assert_eq!(
+            renew(&|| Ok(())),
+            Some(()),
+            "the fourth is whole, and does not wait"
+        );
+        assert_eq!(renew(&|| Ok(())), None, "and stays");
     }
 
     #[test]

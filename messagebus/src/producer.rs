@@ -26,7 +26,7 @@ use tokio::{
 use crate::{
     args::KafkaArgs,
     client::sign_of_life,
-    credentials::{CredentialFiles, LOOK_EVERY},
+    credentials::{CredentialFiles, LEAVE_WITHIN, LOOK_EVERY},
     metrics::BusMetrics,
 };
 use reports::{Report, Reports};
@@ -38,8 +38,6 @@ pub use failure::ProduceError;
 const IN_FLIGHT_KIB: u32 = 32 * 1024;
 /// Records handed over and not acknowledged: librdkafka's queue takes ten times as many.
 const IN_FLIGHT_RECORDS: u32 = 10_000;
-/// Records in flight have so long for their reports before the client is renewed without them.
-const RENEW_WITHIN: Duration = Duration::from_secs(10);
 /// Bounds a question about the cluster.
 const QUESTION: Duration = Duration::from_secs(10);
 
@@ -239,7 +237,7 @@ impl Shared {
     /// with the old client: its delivery is unknown, and its owner sends it again.
     async fn go_on_with(&self, new: Client) {
         // Fair: whoever comes later waits behind us.
-        let all = tokio::time::timeout(RENEW_WITHIN, self.records.acquire_many(IN_FLIGHT_RECORDS)).await;
+        let all = tokio::time::timeout(LEAVE_WITHIN, self.records.acquire_many(IN_FLIGHT_RECORDS)).await;
         if all.is_err() {
             tracing::warn!("records in flight are given up with the old credentials and will be sent again");
         }
