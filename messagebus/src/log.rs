@@ -144,6 +144,8 @@ impl Reader {
                     if let Some(Err(error)) = self.client.poll(POLL) {
                         bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
                     }
+                    // The brokers may not let the old credentials in.
+                    self.renew_when_due();
                 }
             }
         }

@@ -8,7 +8,7 @@ use loadtest::proxy::{Weather, Whose};
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 use loadtest::stack::{Broker, Shape, Stack};
-use messagebus::{BusMetrics, KafkaArgs, OutRecord, Producer, Registrar, now_ms, offsets};
+use messagebus::{BusMetrics, KafkaArgs, LogEvent, OutRecord, Producer, Registrar, follow, now_ms, offsets};
 use prometheus::Registry;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -214,6 +214,48 @@ fn a_producer_turns_to_a_new_certificate_and_sends_everything_once() {
         }
         let ends = offsets::log_end(&kafka, &topic).await.unwrap();
         assert_eq!(ends.iter().map(|(_, end)| end).sum::<i64>(), sent);
+    });
+}
+
+fn has_counted_errors(registry: &Registry) -> bool {
+    let families = registry.gather();
+    let name = "crawlerhints_kafka_consumer_errors_total";
+    let errors = families.iter().find(|family| family.name() == name);
+    errors.is_some_and(|errors| {
+        let counters = errors.get_metric().iter();
+        counters
+            .map(|counter| counter.get_counter().get_value())
+            .sum::<f64>()
+            > 0.0
+    })
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn a_reader_that_was_never_let_in_turns_to_a_new_certificate() {
+    on_shared_threads(async {
+        let _alone = CERTIFICATES.lock().await;
+        let (broker, kafka) = broker().await;
+        let (registry, topic) = (Registry::new(), kafka.topics().zones());
+        let bus = BusMetrics::register(&Registrar::new(&registry, "dispatcher")).unwrap();
+        let ended = broker.issue_certificates(Duration::ZERO).unwrap();
+        let end = ended.end().unwrap();
+        until("the certificate has ended", || {
+            now_ms() / 1_000 > end.unsigned_abs()
+        })
+        .await;
+        let (_reading, mut events) = follow(&ended.show(Kind::Dispatcher, kafka), &topic, bus).unwrap();
+        until("the reader is refused", || has_counted_errors(&registry)).await;
+        broker.issue_certificates(HOUR).unwrap();
+        let event = tokio::time::timeout(PATIENCE, events.recv()).await;
+        assert_eq!(event.expect("it is let in"), Some(LogEvent::CaughtUp));
     });
 }
 
