@@ -46,7 +46,7 @@ impl Authority {
         let dir = dir.join("certificates");
         std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         let key = new_key()?;
-        let mut builder = unsigned("authority", LONG, &key, None)?;
+        let mut builder = unsigned("authority", end_of(LONG)?, &key, None)?;
         builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
         builder.sign(&key, MessageDigest::sha256())?;
         let authority = Self {
@@ -55,7 +55,7 @@ impl Authority {
             dir,
         };
         write(&authority.dir.join("ca.crt"), &authority.certificate.to_pem()?)?;
-        authority.issue("server", LONG, &authority.dir)?;
+        authority.issue("server", end_of(LONG)?, &authority.dir)?;
         Ok(authority)
     }
 
@@ -86,8 +86,10 @@ impl Authority {
             .context("making a directory")?
             .keep();
         write(&new.join("ca.crt"), &self.certificate.to_pem()?)?;
+        // One end for all, also where a second passes between two of them.
+        let end = end_of(life)?;
         for kind in Kind::ALL {
-            self.issue(kind.program(), life, &new)?;
+            self.issue(kind.program(), end, &new)?;
         }
         let (next, current) = (self.dir.join("next"), self.dir.join("current"));
         std::os::unix::fs::symlink(&new, &next).context("linking the certificates")?;
@@ -95,9 +97,9 @@ impl Authority {
         Ok(current)
     }
 
-    fn issue(&self, name: &str, life: Duration, dir: &Path) -> anyhow::Result<()> {
+    fn issue(&self, name: &str, end: i64, dir: &Path) -> anyhow::Result<()> {
         let key = new_key()?;
-        let mut builder = unsigned(name, life, &key, Some(self.certificate.subject_name()))?;
+        let mut builder = unsigned(name, end, &key, Some(self.certificate.subject_name()))?;
         let address = SubjectAlternativeName::new()
             .ip("127.0.0.1")
             .build(&builder.x509v3_context(Some(&self.certificate), None))?;
@@ -167,10 +169,15 @@ fn new_key() -> anyhow::Result<PKey<Private>> {
     Ok(PKey::from_ec_key(EcKey::generate(&curve)?)?)
 }
 
+/// When a life ends that begins now, in Unix seconds.
+fn end_of(life: Duration) -> anyhow::Result<i64> {
+    Ok(i64::try_from(now_ms() / 1_000 + life.as_secs())?)
+}
+
 /// A certificate of this name, its own issuer where there is no other; it lacks its purpose and the signature.
 fn unsigned(
     name: &str,
-    life: Duration,
+    end: i64,
     key: &PKey<Private>,
     issuer: Option<&X509NameRef>,
 ) -> anyhow::Result<X509Builder> {
@@ -183,12 +190,8 @@ fn unsigned(
     let name = common_name(name)?;
     builder.set_subject_name(&name)?;
     builder.set_issuer_name(issuer.unwrap_or(&name))?;
-    let now = i64::try_from(now_ms() / 1_000)?;
-    let (before, after) = (i64::try_from(LONG.as_secs())?, i64::try_from(life.as_secs())?);
-    let (begin, end) = (
-        Asn1Time::from_unix(now - before)?,
-        Asn1Time::from_unix(now + after)?,
-    );
+    let begin = i64::try_from(now_ms() / 1_000)? - i64::try_from(LONG.as_secs())?;
+    let (begin, end) = (Asn1Time::from_unix(begin)?, Asn1Time::from_unix(end)?);
     builder.set_not_before(&begin)?;
     builder.set_not_after(&end)?;
     builder.set_pubkey(key)?;
@@ -203,4 +206,18 @@ fn common_name(name: &str) -> anyhow::Result<X509Name> {
 
 fn write(path: &Path, text: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_ends_when_all_of_its_rotation_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::new(dir.path()).unwrap();
+        let end = 2_000_000_000;
+        authority.issue("ingestor", end, dir.path()).unwrap();
+        assert_eq!(not_after(&dir.path().join("ingestor.crt")).unwrap(), end);
+    }
 }
