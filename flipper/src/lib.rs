@@ -39,8 +39,8 @@ const WRITES: usize = 1_024;
 /// Adds the flipper's tasks to a service.
 ///
 /// # Errors
-/// Settings that cannot work, or a topic that does not exist.
-pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
+/// Settings that cannot work. A topic that does not exist is a failure of the task `flip`.
+pub fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
     let registry = Registry::new();
     let registrar = Registrar::new(&registry, "flipper");
     let bus = BusMetrics::register(&registrar).context("registering the bus's metrics")?;
@@ -53,7 +53,6 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
 
     let topics = config.kafka.topics();
     let producer = Producer::new(&config.kafka, bus.clone())?;
-    let partitions = producer.partition_count(&topics.batches()).await?;
     let clusters = [
         Cluster::start(&config.redis, ClusterName::A, redis.clone())?,
         Cluster::start(&config.redis, ClusterName::B, redis)?,
@@ -90,16 +89,6 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
         urls: config.batch.batch_max_urls as usize,
         bytes: config.batch.batch_max_bytes as usize,
     };
-    let parts = Parts {
-        kafka: config.kafka,
-        clusters,
-        producer,
-        partitions,
-        limits,
-        metrics,
-        bus,
-        candidate,
-    };
     let queues = Queues {
         log,
         elected,
@@ -108,9 +97,24 @@ pub async fn start(config: Config, service: &mut Service) -> anyhow::Result<()> 
         writes,
         status,
     };
-    let flips = FlipLoop::new(machine, parts, queues);
     let shutdown = service.shutdown();
     service.spawn("flip", async move {
+        let batches = topics.batches();
+        let asked = producer.partition_count(&batches);
+        let Some(partitions) = shutdown.run_until_cancelled(asked).await else {
+            return Ok(());
+        };
+        let parts = Parts {
+            kafka: config.kafka,
+            clusters,
+            partitions: partitions?,
+            producer: producer.clone(),
+            limits,
+            metrics,
+            bus,
+            candidate,
+        };
+        let flips = FlipLoop::new(machine, parts, queues);
         let ended = flips.run(shutdown).await;
         drop(follower);
         ended

@@ -21,6 +21,6 @@ async fn main() -> anyhow::Result<()> {
     tracing::info!(?config, "starting");
 
     let mut service = Service::new(GRACE);
-    flipper::start(config, &mut service).await?;
+    flipper::start(config, &mut service)?;
     service.run().await
 }

@@ -40,6 +40,8 @@ const IN_FLIGHT_KIB: u32 = 32 * 1024;
 const IN_FLIGHT_RECORDS: u32 = 10_000;
 /// Bounds a question about the cluster.
 const QUESTION: Duration = Duration::from_secs(10);
+/// Time between two such questions.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A record to be produced, borrowed until it is handed over.
 #[derive(Clone, Copy, Debug)]
@@ -193,17 +195,24 @@ impl Producer {
         ))
     }
 
-    /// Number of partitions of a topic.
+    /// Number of partitions of a topic. Asks until a broker answers; cancel-safe.
     ///
     /// # Errors
-    /// No broker answered in time, or the topic does not exist.
+    /// The topic does not exist.
     pub async fn partition_count(&self, topic: &str) -> anyhow::Result<i32> {
-        let (client, name) = (self.0.client(), topic.to_owned());
-        let metadata = spawn_blocking(move || client.client().fetch_metadata(Some(&name), QUESTION));
-        let metadata = metadata
-            .await
-            .context("asking for partitions")?
-            .context("asking for partitions")?;
+        let metadata = loop {
+            let (client, name) = (self.0.client(), topic.to_owned());
+            let question = spawn_blocking(move || client.client().fetch_metadata(Some(&name), QUESTION));
+            match question.await.context("asking for partitions")? {
+                Ok(metadata) => break metadata,
+                Err(error) => tracing::warn!(
+                    topic,
+                    error = &error as &dyn std::error::Error,
+                    "no broker says how many partitions there are, asking again"
+                ),
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        };
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let count = found.map_or(0, |found| found.partitions().len());
         anyhow::ensure!(count > 0, "topic {topic} does not exist");

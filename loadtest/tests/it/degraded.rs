@@ -133,6 +133,31 @@ fn kafka_is_gone_leases_lapse_and_all_go_on_when_it_is_back() {
 }
 
 #[test]
+fn services_that_start_while_kafka_is_gone_wait_for_it() {
+    on_shared_threads(async {
+        let (stack, mut run) = start().await;
+        stack.broker().set_weather(Weather::Refusing, Whose::All);
+        let names: Vec<String> = run.services.iter().map(|each| each.name().to_owned()).collect();
+        for name in &names {
+            run.kill(name).await.unwrap();
+            run.service(name).unwrap().restart().unwrap();
+        }
+        run.wait_until("Kafka is asked in vain", DEGRADED_WITHIN, async |run: &Run| {
+            Ok(run.logged("no broker says how many partitions there are") > 1)
+        })
+        .await
+        .unwrap();
+        until(&mut run, "nobody asks to be restarted", |_| true).await;
+        stack.broker().set_weather(Weather::Fair, Whose::All);
+        for service in &mut run.services {
+            service.wait_until_ready().await.unwrap();
+        }
+        produce_to(&run.kafka, 25, 500, 4_000).await.unwrap();
+        close(&stack, run).await;
+    });
+}
+
+#[test]
 fn the_control_topic_is_out_of_reach_and_writers_stop_though_the_input_is_readable() {
     on_shared_threads(async {
         let (stack, mut run) = start().await;
