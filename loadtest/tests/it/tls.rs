@@ -89,8 +89,8 @@ async fn wait_for_end(run: &mut Run, end: i64) {
 const HARMLESS: [&str; 2] = [
     // Brokers let a client in too late: it tries again, and `rotate` waits for it.
     "new credentials cannot be used, the old ones stay: Meta data fetch error",
-    // The broker has only just started.
-    "Coordinator load in progress: retrying",
+    // The broker has only just started, or is known by its own name since a moment: the client asks again.
+    "Failed to acquire idempotence PID",
 ];
 
 /// Everything that a service counts as an error, and every line that is none of a quiet day.
