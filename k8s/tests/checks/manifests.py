@@ -15,7 +15,7 @@ def check():
             yield str(error)
             continue
         for thing, _, spec in pods(objects):
-            for problem in restricted(spec):
+            for problem in [*restricted(spec), *spread(spec)]:
                 yield f"{directory} {name_of(thing)}: {problem}"
         for problem in scaling(objects):
             yield f"{directory} {problem}"
@@ -48,6 +48,14 @@ def restricted(spec):
     for volume in spec.get("volumes", []):
         if not volume.keys() & {"configMap", "secret", "emptyDir", "projected", "persistentVolumeClaim"}:
             yield f"volume {volume['name']} is of a kind that `restricted` refuses"
+
+
+def spread(spec):
+    """No label that is both selected and matched: the API server refuses each pod, though not what makes the pods."""
+    for constraint in spec.get("topologySpreadConstraints", []):
+        selected = constraint.get("labelSelector", {}).get("matchLabels", {}).keys()
+        for key in selected & set(constraint.get("matchLabelKeys", [])):
+            yield f"spread over {constraint['topologyKey']}: {key} is in labelSelector, so it may not be in matchLabelKeys"
 
 
 def scaling(objects):
