@@ -35,8 +35,6 @@ pub(crate) struct Parts {
     pub clusters: [Cluster; 2],
     /// For batches.
     pub producer: Producer,
-    /// Partitions of `batches`.
-    pub partitions: i32,
     /// Bounds of a batch.
     pub limits: BatchLimits,
     /// The flipper's own metrics.
@@ -70,6 +68,8 @@ pub(crate) struct FlipLoop {
     machine: Flipper,
     parts: Parts,
     queues: Queues,
+    /// Of `batches`; none are written before they are known.
+    partitions: i32,
     /// What drains found, until the verdict: a drain that is taken up again goes on counting.
     found: BTreeMap<Generation, Arc<Mutex<DrainReport>>>,
     drains: BTreeMap<Generation, CancellationToken>,
@@ -88,6 +88,7 @@ impl FlipLoop {
             machine,
             parts,
             queues,
+            partitions: 0,
             found,
             drains,
             closing: None,
@@ -95,11 +96,17 @@ impl FlipLoop {
         }
     }
 
-    /// Runs until `shutdown`, then lets the drain finish the batches that are in flight.
+    /// Waits for Kafka, runs until `shutdown`, then lets the drain finish the batches that are in flight.
     ///
     /// # Errors
-    /// The log or a batch cannot be written, or the clusters hold keys that the log knows nothing of.
+    /// The topic of batches does not exist, the log or a batch cannot be written, or the clusters hold keys that the log knows nothing of.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let batches = self.parts.kafka.topics().batches();
+        let asked = self.parts.producer.partition_count(&batches);
+        match shutdown.run_until_cancelled(asked).await {
+            Some(partitions) => self.partitions = partitions?,
+            None => return Ok(()),
+        }
         let mut ticks = tokio::time::interval(TICK);
         loop {
             let event = tokio::select! {
@@ -250,7 +257,7 @@ impl FlipLoop {
             cluster,
             publisher,
             limits: self.parts.limits,
-            partitions: self.parts.partitions,
+            partitions: self.partitions,
             opened_at_ms,
             found: Arc::clone(self.found.entry(generation).or_default()),
         };

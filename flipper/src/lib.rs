@@ -16,7 +16,7 @@ mod status;
 mod watch;
 
 use anyhow::Context;
-use generations::protocol::Flipper;
+use generations::protocol::{Flipper, FlipperEvent};
 use generations::{Cluster, ClusterName, RedisMetrics};
 use hint_schema::generation_event::Incarnation;
 use messagebus::admin::{self, AdminState};
@@ -63,14 +63,7 @@ pub fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
     let (writes, to_write) = mpsc::channel(WRITES);
     let (status, shown) = value::channel(status::Status::default());
 
-    let health = Health::new(bus.clone());
-    health.require(Check::Redis);
-    health.watch_producer(&producer);
-    service.spawn("health", health.clone().run(service.shutdown()));
-    for cluster in &clusters {
-        let watch = watch::watch(cluster.clone(), tell.clone(), health.clone(), service.shutdown());
-        service.spawn("watch", watch);
-    }
+    let health = spawn_watches(service, &bus, &producer, &clusters, &tell);
     let writer = control::write_log(producer.clone(), topics.generations(), to_write);
     service.spawn("log writer", writer);
     let routes = routes::routes(shown, tell.clone());
@@ -89,6 +82,15 @@ pub fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
         urls: config.batch.batch_max_urls as usize,
         bytes: config.batch.batch_max_bytes as usize,
     };
+    let parts = Parts {
+        kafka: config.kafka,
+        clusters,
+        producer,
+        limits,
+        metrics,
+        bus,
+        candidate,
+    };
     let queues = Queues {
         log,
         elected,
@@ -98,26 +100,30 @@ pub fn start(config: Config, service: &mut Service) -> anyhow::Result<()> {
         status,
     };
     let shutdown = service.shutdown();
+    let flips = FlipLoop::new(machine, parts, queues);
     service.spawn("flip", async move {
-        let batches = topics.batches();
-        let asked = producer.partition_count(&batches);
-        let Some(partitions) = shutdown.run_until_cancelled(asked).await else {
-            return Ok(());
-        };
-        let parts = Parts {
-            kafka: config.kafka,
-            clusters,
-            partitions: partitions?,
-            producer: producer.clone(),
-            limits,
-            metrics,
-            bus,
-            candidate,
-        };
-        let flips = FlipLoop::new(machine, parts, queues);
         let ended = flips.run(shutdown).await;
         drop(follower);
         ended
     });
     Ok(())
+}
+
+/// Watches whether this process, Kafka and the clusters are well.
+fn spawn_watches(
+    service: &mut Service,
+    bus: &BusMetrics,
+    producer: &Producer,
+    clusters: &[Cluster; 2],
+    tell: &mpsc::Sender<FlipperEvent>,
+) -> Health {
+    let health = Health::new(bus.clone());
+    health.require(Check::Redis);
+    health.watch_producer(producer);
+    service.spawn("health", health.clone().run(service.shutdown()));
+    for cluster in clusters {
+        let watch = watch::watch(cluster.clone(), tell.clone(), health.clone(), service.shutdown());
+        service.spawn("watch", watch);
+    }
+    health
 }
