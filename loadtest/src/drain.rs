@@ -9,6 +9,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use generations::{CanonicalParts, ClusterName, encode_name};
 
+use crate::process::READY_WITHIN;
 use crate::run::{Run, RunSettings};
 use crate::service::Kind;
 use crate::stack::{RedisCluster, Stack};
@@ -17,7 +18,6 @@ use crate::traffic::{Traffic, TrafficArgs, Truth};
 const PREFIX: &str = "crawler-hints.";
 /// No flip but the one that is asked for.
 const NEVER: Duration = Duration::from_secs(30 * 24 * 3_600);
-const READY_WITHIN: Duration = Duration::from_secs(120);
 /// Keys that are made and written at once.
 const KEYS_AT_ONCE: u64 = 6_000;
 

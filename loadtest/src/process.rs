@@ -3,10 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+
+/// A child has so long to become ready. Long, since a machine may be busy with many; one that ends is seen at once.
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// A child whose output goes to a file. Killed when dropped, and by the kernel when this process dies.
 #[derive(Debug)]

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::ports;
-use crate::process::Process;
+use crate::process::{Process, READY_WITHIN};
 use crate::scrape::Scrape;
 
-/// A service has so long to become ready, and to end when asked.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// A service has so long to end when asked.
 const END_WITHIN: Duration = Duration::from_secs(60);
 
 const CLOCK_SHIFT: &str = include_str!("../clock/shift.c");
@@ -137,7 +136,7 @@ impl Service {
     /// Waits until it says that it is ready.
     ///
     /// # Errors
-    /// It ended, or is not ready within a minute; says why.
+    /// It ended, or is not ready in time; says why.
     pub async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         let url = format!("http://{}/readyz", self.admin);

@@ -51,6 +51,7 @@ pub(super) struct SceneSettings {
     pub(super) flip_interval: Duration,
     pub(super) has_replicas: bool,
     pub(super) is_encrypted: bool,
+    pub(super) books: &'static str,
 }
 
 /// Runs the faults of one seed.
@@ -61,6 +62,7 @@ pub(super) async fn attempt(plan: &Plan) -> Outcome {
         flip_interval: FLIP_INTERVAL,
         has_replicas: plan.has(Fault::ReplicaPaused),
         is_encrypted: plan.has(Fault::CertificatesRotated),
+        books: books_that_see(plan),
     };
     let mut outcome = Outcome::default();
     match Scene::start(settings).await {
@@ -68,6 +70,16 @@ pub(super) async fn attempt(plan: &Plan) -> Outcome {
         Err(error) => outcome.error = Some(format!("{error:#}")),
     }
     outcome
+}
+
+/// Keys that are gone without any sign but the counts are missed only where these are exact, and another fault may
+/// make them inexact: in company this takes strict books.
+fn books_that_see(plan: &Plan) -> &'static str {
+    if plan.has(Fault::KeysLost) && plan.steps.len() > 1 {
+        "strict"
+    } else {
+        "visible"
+    }
 }
 
 impl Scene {
@@ -79,17 +91,19 @@ impl Scene {
             is_proxied: true,
         };
         let stack = Stack::start_as(PREFIX, shape, settings.is_encrypted).await?;
-        let proxied = ("KAFKA_BROKERS".to_owned(), stack.broker().proxied().to_string());
-        let (tls, proxied) = match settings.is_encrypted {
-            true => (Some(stack.broker().issue_certificates(LONG)?), None),
-            false => (None, Some(proxied)),
+        let mut services = vec![("BOOKS".to_owned(), settings.books.to_owned())];
+        let tls = if settings.is_encrypted {
+            Some(stack.broker().issue_certificates(LONG)?)
+        } else {
+            services.push(("KAFKA_BROKERS".to_owned(), stack.broker().proxied().to_string()));
+            None
         };
         let run_settings = RunSettings {
             ingestors: 2,
             flippers: 2,
             flip_interval: settings.flip_interval,
             tls,
-            settings: proxied.into_iter().collect(),
+            settings: services,
             has_proxied_partners: true,
             ..RunSettings::default()
         };
@@ -190,5 +204,22 @@ impl Scene {
         if let Err(error) = rested.await {
             outcome.error = Some(format!("{error:#}; logs are in {}", run.keep().display()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_lost_without_a_sign_take_strict_books_in_company_only() {
+        let plans: Vec<_> = (1..200).map(Plan::of).collect();
+        let with_company = |others: usize| {
+            let fits = |plan: &&Plan| plan.has(Fault::KeysLost) && plan.steps.len() == 1 + others;
+            books_that_see(plans.iter().find(fits).unwrap())
+        };
+        assert_eq!([with_company(0), with_company(1)], ["visible", "strict"]);
+        let other = plans.iter().find(|plan| !plan.has(Fault::KeysLost)).unwrap();
+        assert_eq!(books_that_see(other), "visible");
     }
 }

@@ -103,6 +103,7 @@ pub async fn flips(args: FlipsArgs) -> anyhow::Result<FlipReport> {
         flip_interval: args.interval,
         has_replicas: false,
         is_encrypted: false,
+        books: "visible",
     };
     let scene = Scene::start(settings).await?;
     wait_for_flips(&scene, &args).await?;

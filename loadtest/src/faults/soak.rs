@@ -41,6 +41,8 @@ pub async fn soak(args: SoakArgs) -> FaultReport {
         flip_interval: FLIP_INTERVAL,
         has_replicas: true,
         is_encrypted: true,
+        // Keys are lost without a sign beside takeovers and crashes.
+        books: "strict",
     };
     let mut outcome = Outcome::default();
     let mut struck = 0;

@@ -15,12 +15,11 @@ use super::server_properties::{Listeners, server_properties};
 use super::users::{AUDITOR, OPERATOR, Passwords};
 use super::{acls, create_topics, jars};
 use crate::ports;
-use crate::process::Process;
+use crate::process::{Process, READY_WITHIN};
 use crate::proxy::{Proxy, Weather, Whose};
 
 /// Any 22 characters of base 64.
 const CLUSTER_ID: &str = "crawlerhintscrawlerhin";
-const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running broker.
 #[derive(Debug)]
@@ -197,7 +196,8 @@ impl Broker {
         let auditor = self.log_in(AUDITOR, kafka.clone())?;
         while let Err(error) = offsets::log_end(&auditor, &kafka.topics().receipts()).await {
             if Instant::now() > deadline {
-                return Err(error).context("Kafka does not grant its rights within a minute");
+                return Err(error)
+                    .with_context(|| format!("Kafka does not grant its rights within {READY_WITHIN:?}"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -225,7 +225,8 @@ async fn wait_until_ready(address: SocketAddr, process: &mut Process) -> anyhow:
         match asked.await.context("asking Kafka")? {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() > deadline => {
-                return Err(error).context("Kafka does not become ready within a minute");
+                return Err(error)
+                    .with_context(|| format!("Kafka does not become ready within {READY_WITHIN:?}"));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

@@ -10,8 +10,9 @@ use generations::{AgeValue, SLOTS, slot_of_name};
 use redis::{Cmd, Pipeline, cmd};
 
 use super::certificates::Authority;
-use super::redis_node::{Node, READY_WITHIN};
+use super::redis_node::Node;
 use super::users::Passwords;
+use crate::process::READY_WITHIN;
 use crate::proxy::{Weather, Whose};
 
 /// A running cluster.

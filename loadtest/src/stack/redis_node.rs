@@ -11,11 +11,9 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, cmd};
 use super::certificates::Authority;
 use super::users::{OPERATOR, REPLICA, password};
 use crate::ports;
-use crate::process::Process;
+use crate::process::{Process, READY_WITHIN};
 use crate::proxy::Proxy;
 
-/// A node has so long to answer its first connection, and to find its place in the cluster.
-pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 /// A node that is stopped in its tracks must not stop whoever asks it; a busy machine takes its time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -238,7 +236,9 @@ async fn connect(port: u16, process: &mut Process) -> anyhow::Result<Multiplexed
         match client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(connection) => return Ok(connection),
             Err(error) if Instant::now() > deadline => {
-                return Err(error).context("redis-server does not answer");
+                return Err(error).with_context(|| {
+                    format!("redis-server does not answer on port {port} within {READY_WITHIN:?}")
+                });
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
