@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hint_schema::generation_event::{
-    Draining, Generation, GenerationEvent, Heartbeat, Incarnation, NodeSeen, Opened, Role, Sealed, Settled,
+    Draining, Generation, GenerationEvent, Heartbeat, Incarnation, NodeSeen, OffsetInterval, Opened,
+    PartitionOffset, Role, Sealed, Settled,
 };
 use messagebus::clock::BootInstant;
 
@@ -28,15 +29,19 @@ fn node() -> NodeSeen {
     }
 }
 
-fn opened(generation: Generation) -> GenerationEvent {
-    GenerationEvent::Opened(Opened {
+fn opening(generation: Generation) -> Opened {
+    Opened {
         generation,
         flipper: ME,
         opened_at_ms: 0,
         closed_through: None,
         start_offsets: Vec::new(),
         nodes: vec![node()],
-    })
+    }
+}
+
+fn opened(generation: Generation) -> GenerationEvent {
+    GenerationEvent::Opened(opening(generation))
 }
 
 fn heartbeat(sequence: u64) -> GenerationEvent {
@@ -228,4 +233,173 @@ fn an_incarnation_publishes_one_verdict_on_a_generation_though_it_is_elected_ane
     assert_eq!(settled(&effects), Some(true));
     assert_eq!(published(&effects, &format!("verdict/0/{ME}")), 1);
     assert!(!effects.contains(&FlipperEffect::ReadEndOffsets(0)));
+}
+
+/// What a look at a cluster that answers shows.
+fn answers() -> ClusterView {
+    ClusterView {
+        reachable: true,
+        ..ClusterView::default()
+    }
+}
+
+fn look(
+    flipper: &mut Flipper,
+    now: BootInstant,
+    cluster: ClusterName,
+    view: ClusterView,
+) -> Vec<FlipperEffect> {
+    flipper.step(now, FlipperEvent::Seen { cluster, view })
+}
+
+fn opens(effects: &[FlipperEffect], generation: Generation) -> bool {
+    effects.contains(&FlipperEffect::Snapshot(generation))
+}
+
+fn verdict_of_another(generation: Generation) -> GenerationEvent {
+    GenerationEvent::Settled(Settled {
+        generation,
+        flipper: Incarnation(6),
+        keys: 0,
+        batches: 0,
+        late_keys: 0,
+        merged_keys: 0,
+        audited: true,
+    })
+}
+
+#[test]
+fn an_empty_log_over_clusters_that_hold_keys_is_refused() {
+    for (keys, refused) in [(0, false), (3, true)] {
+        let mut flipper = new_flipper(BooksPolicy::Visible);
+        let view = ClusterView { keys, ..answers() };
+        look(&mut flipper, at(0), ClusterName::B, view);
+        let effects = flipper.step(at(0), FlipperEvent::CaughtUp);
+        assert_eq!(effects.contains(&FlipperEffect::RefuseToStart { keys }), refused);
+        assert_eq!(opens(&effects, 0), !refused);
+    }
+}
+
+#[test]
+fn the_next_generation_is_opened_at_its_time_or_for_its_size_or_a_master_short_of_memory() {
+    let full = ClusterView {
+        keys: 1_000,
+        ..answers()
+    };
+    let short = ClusterView {
+        under_pressure: true,
+        ..answers()
+    };
+    for (view, seconds, is_opened) in [
+        (answers(), 3_599, false),
+        (answers(), 3_600, true),
+        (full, 1, true),
+        (short, 1, true),
+    ] {
+        let (mut flipper, effects) = working(BooksPolicy::Visible, &[opened(0)]);
+        assert!(!opens(&effects, 1));
+        let effects = look(&mut flipper, at(seconds), ClusterName::A, view);
+        assert_eq!(opens(&effects, 1), is_opened, "{view:?} at {seconds}");
+    }
+}
+
+#[test]
+fn nothing_is_opened_while_the_generation_before_has_no_verdict() {
+    let (mut flipper, _) = working(BooksPolicy::Visible, &[opened(0), heartbeat(1), opened(1)]);
+    assert!(!opens(&flipper.step(at(3_600), FlipperEvent::Tick), 2));
+    assert!(opens(&read(&mut flipper, at(3_600), &[verdict_of_another(0)]), 2));
+}
+
+#[test]
+fn a_silent_cluster_makes_a_flipper_hand_over_once_and_ends_the_turn() {
+    let (mut flipper, _) = working(BooksPolicy::Visible, &[opened(0)]);
+    look(&mut flipper, at(1), ClusterName::A, ClusterView::default());
+    let mut tick = |seconds| flipper.step(at(seconds), FlipperEvent::Tick);
+    assert!(tick(10).is_empty());
+    assert_eq!(tick(11), [FlipperEffect::Resign]);
+    assert!(tick(20).is_empty());
+    assert_eq!(tick(21), [FlipperEffect::Snapshot(1)]);
+}
+
+#[test]
+fn a_generation_out_of_reach_fails_behind_its_barrier_alone() {
+    // A writer that still reached it would write beyond the range that is read again (I1).
+    let (mut flipper, _) = working(BooksPolicy::Visible, &[opened(0), heartbeat(1)]);
+    look(&mut flipper, at(1), ClusterName::A, ClusterView::default());
+    read(&mut flipper, at(15), &[opened(1)]);
+    let fails = FlipperEffect::ReadEndOffsets(0);
+    assert!(!flipper.step(at(26), FlipperEvent::Tick).contains(&fails));
+    assert!(flipper.step(at(27), FlipperEvent::Tick).contains(&fails));
+}
+
+#[test]
+fn the_verdict_of_another_stops_a_drain() {
+    let log = [opened(0), heartbeat(1), opened(1), sealed(0, 1)];
+    let (mut flipper, _) = working(BooksPolicy::Visible, &log);
+    assert!(read(&mut flipper, at(1), &[draining(ME)]).contains(&FlipperEffect::Drain(0)));
+    let effects = read(&mut flipper, at(2), &[verdict_of_another(0)]);
+    assert!(effects.contains(&FlipperEffect::StopDrain(0)));
+}
+
+#[test]
+fn who_stands_by_does_nothing() {
+    let mut flipper = new_flipper(BooksPolicy::Visible);
+    flipper.step(at(0), FlipperEvent::Elected(false));
+    let log = [opened(0), heartbeat(1), opened(1), sealed(0, 1)];
+    assert!(read(&mut flipper, at(0), &log).is_empty());
+    assert!(flipper.step(at(0), FlipperEvent::CaughtUp).is_empty());
+    assert!(flipper.step(at(3_600), FlipperEvent::Tick).is_empty());
+}
+
+#[test]
+fn a_failed_generation_is_read_again_from_its_first_start_offsets_to_the_end_of_the_log() {
+    let first = GenerationEvent::Opened(Opened {
+        start_offsets: vec![PartitionOffset {
+            partition: 0,
+            offset: 40,
+        }],
+        ..opening(0)
+    });
+    let log = [first, heartbeat(1), opened(1), sealed(0, 1), draining(ME)];
+    let (mut flipper, _) = working(BooksPolicy::Visible, &log[..4]);
+    read(&mut flipper, at(1), &log[4..]);
+    drained(&mut flipper, 0, 0);
+    let interval = |partition, from| OffsetInterval {
+        partition,
+        from,
+        to: 100,
+    };
+    // Partition 1 was not known yet when the generation was opened.
+    let ends = FlipperEvent::EndOffsets {
+        generation: 0,
+        log: vec![interval(0, 10), interval(1, 20)],
+    };
+    let effects = flipper.step(at(20), ends);
+    let range = effects.iter().find_map(|effect| match effect {
+        FlipperEffect::Publish(GenerationEvent::Failed(failed)) => Some(failed.range.clone()),
+        _ => None,
+    });
+    assert_eq!(range, Some(vec![interval(0, 40), interval(1, 20)]));
+}
+
+#[test]
+fn an_opened_says_what_is_closed_and_forgotten() {
+    let log = [opened(0), opened(1), verdict_of_another(0)];
+    let (mut flipper, _) = working(BooksPolicy::Visible, &log);
+    for key in [log[0].key(), log[2].key()] {
+        flipper.step(at(1), FlipperEvent::Tombstone(key));
+    }
+    assert!(opens(&flipper.step(at(1), FlipperEvent::FlipAsked), 2));
+    let snapshot = FlipperEvent::Snapshot {
+        generation: 2,
+        nodes: vec![node()],
+        start_offsets: Vec::new(),
+        at_ms: 0,
+    };
+    let effects = flipper.step(at(1), snapshot);
+    let closed = effects.iter().find_map(|effect| match effect {
+        FlipperEffect::Publish(GenerationEvent::Opened(opened)) => Some(opened.closed_through),
+        _ => None,
+    });
+    assert_eq!(closed, Some(Some(0)));
 }

@@ -2,5 +2,6 @@
 
 mod books_agree;
 mod flipper_rules;
+mod history_rules;
 mod retirement;
 mod writer_rules;

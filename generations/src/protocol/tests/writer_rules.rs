@@ -249,6 +249,19 @@ fn a_heartbeat_is_sent_every_fifth_of_a_lease() {
     assert_eq!(beats, 5);
 }
 
+#[test]
+fn a_heartbeat_names_the_first_generation_that_its_writer_had_a_lease_for() {
+    // The barrier waits for whoever may have written under its generation: a later number would hide a writer (I2).
+    let mut writer = leased();
+    writer.step(at(1), opened(4));
+    let effects = writer.step(at(2), WriterEvent::Tick);
+    let first = effects.iter().find_map(|effect| match effect {
+        WriterEffect::Heartbeat(heartbeat) => Some(heartbeat.first_generation),
+        _ => None,
+    });
+    assert_eq!((first, writer.bound()), (Some(3), Some(4)));
+}
+
 /// Batch 1 bound under generation 3, its SET refused, and generation 4 opened.
 fn blocked() -> Writer {
     let mut writer = writing();
