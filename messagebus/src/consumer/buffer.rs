@@ -88,3 +88,21 @@ impl Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_full_at_its_bound_and_drained_at_half_of_it() {
+        let buffer = Buffer::new(1_000, Gauge::new("buffer_bytes", "help").unwrap(), None);
+        buffer.grow(999, 1);
+        assert!(!buffer.is_full());
+        buffer.grow(1, 1);
+        assert!(buffer.is_full());
+        buffer.shrink(499, 1);
+        assert!(!buffer.is_full() && !buffer.has_drained());
+        buffer.shrink(1, 1);
+        assert!(buffer.has_drained());
+    }
+}

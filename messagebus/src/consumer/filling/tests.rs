@@ -113,6 +113,20 @@ fn a_seek_that_failed_is_due_again() {
 }
 
 #[test]
+fn a_record_from_before_the_seek_is_left_out() {
+    let mut filling = filling();
+    filling.follow(&[view(1, 1, None)]);
+    push(&mut filling, 0, 5);
+    drop(filling.close());
+    filling.follow(&[view(1, 2, Some(3))]);
+    filling.sought(0, 3);
+    push(&mut filling, 0, 2);
+    assert!(filling.close().is_none());
+    push(&mut filling, 0, 3);
+    assert_eq!(span(&mut filling).from, 3);
+}
+
+#[test]
 fn another_assignment_forgets_the_place() {
     let mut filling = filling();
     filling.follow(&[view(1, 1, None)]);
