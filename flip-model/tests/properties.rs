@@ -125,6 +125,14 @@ proptest! {
     }
 
     #[test]
+    fn i8_every_record_comes_through_though_nobody_starts_any_more(input in input(), schedule in schedule()) {
+        // The model forgets the log then: whoever is still to start must have read it before.
+        let faults = Faults { crashes: 1, shutdowns: 1, losses: 1, ..Faults::default() };
+        let world = run(world(faults, BooksPolicy::Visible, 1, input), schedule);
+        prop_assert!(world.comes_through(), "records are stuck: {}", world.describe());
+    }
+
+    #[test]
     fn i8_every_record_comes_through_once_everything_works_again(input in input(), schedule in schedule()) {
         let world = run(world(all(), BooksPolicy::Visible, 2, input), schedule);
         prop_assert!(world.comes_through(), "records are stuck: {}", world.describe());

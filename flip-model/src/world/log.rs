@@ -27,10 +27,13 @@ pub(super) struct Log {
 }
 
 impl World {
-    /// Whether a process may start that reads the log from its beginning.
+    /// Whether a process may start that reads the log from its beginning: also a writer that was told to stop does.
     pub(super) fn somebody_may_start(&self) -> bool {
         let (may, spent) = (self.scenario().faults, self.spent);
-        spent.takeovers < may.takeovers || spent.crashes < may.crashes || spent.shutdowns < may.shutdowns
+        spent.takeovers < may.takeovers
+            || spent.crashes < may.crashes
+            || spent.shutdowns < may.shutdowns
+            || self.writers.iter().any(|writer| writer.leaving)
     }
 
     /// Whether generations can fail, so that writers have to know what is to be read again.
