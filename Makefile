@@ -98,3 +98,12 @@ soak: build ## An hour of traffic with a fault every 30 s, and its books
 .PHONY: flips
 flips: build ## 1,000 flips at a 1 s interval under traffic
 	@$(LOADTEST) --rust-log off flips
+
+# Release builds: nothing else is worth measuring.
+RELEASE = $(CARGO) run --release --quiet --package loadtest --bin loadtest -- --log-format text
+
+# BENCH_ARGS: further arguments, as --growth-records 100000000.
+.PHONY: bench
+bench: tools ## Measures every goal of performance in forty minutes, QUICK=1 in ten; writes target/bench
+	$(CARGO) build --release --workspace --bins
+	@$(RELEASE) --rust-log warn,librdkafka=error bench --size $(if $(QUICK),quick,full) $(BENCH_ARGS)

@@ -8,6 +8,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use generations::{CanonicalParts, ClusterName, encode_name};
+use messagebus::KafkaArgs;
 
 use crate::process::READY_WITHIN;
 use crate::run::{Run, RunSettings};
@@ -76,24 +77,32 @@ pub async fn drain(args: &DrainArgs) -> anyhow::Result<Measured> {
 
 async fn measure(keys: u64, args: &DrainArgs) -> anyhow::Result<Drained> {
     let (_stack, mut run) = filled(keys, args.hosts).await?;
-    let idle = peak(&run)?;
-    run.flip().await?;
-    let is_drained = async |run: &Run| Ok(metric(run, "flipper_last_run_urls").await > 0.0);
-    run.wait_until("the generation is drained", args.within, is_drained)
-        .await?;
-    anyhow::ensure!(
-        metric(&run, "flipper_last_run_urls").await == precise(keys),
-        "not all of {keys} keys were drained"
-    );
-    let drained = Drained {
-        keys,
-        batches: metric(&run, "flipper_batches_published_total").await,
-        seconds: metric(&run, "flipper_last_drain_duration_seconds").await,
-        idle,
-        peak: peak(&run)?,
-    };
+    let drained = drain_now(&mut run, keys, args.within).await?;
     run.stop().await?;
     Ok(drained)
+}
+
+/// Asks for the next generation, and waits until the `keys` of the one before it are drained.
+///
+/// # Errors
+/// They are not within `within`, or not all.
+pub(crate) async fn drain_now(run: &mut Run, keys: u64, within: Duration) -> anyhow::Result<Drained> {
+    let idle = peak(run)?;
+    run.flip().await?;
+    let is_drained = async |run: &Run| Ok(metric(run, "flipper_last_run_urls").await > 0.0);
+    run.wait_until("the generation is drained", within, is_drained)
+        .await?;
+    anyhow::ensure!(
+        metric(run, "flipper_last_run_urls").await == precise(keys),
+        "not all of {keys} keys were drained"
+    );
+    Ok(Drained {
+        keys,
+        batches: metric(run, "flipper_batches_published_total").await,
+        seconds: metric(run, "flipper_last_drain_duration_seconds").await,
+        idle,
+        peak: peak(run)?,
+    })
 }
 
 async fn metric(run: &Run, name: &str) -> f64 {
@@ -106,25 +115,52 @@ async fn metric(run: &Run, name: &str) -> f64 {
 /// Something cannot be started.
 pub async fn filled(keys: u64, hosts: u32) -> anyhow::Result<(Stack, Run)> {
     let stack = Stack::start(PREFIX).await?;
+    let mut run = flipper_alone(stack.kafka(), &stack.clusters).await?;
+    let (generation, cluster) = active(&mut run, &stack.clusters).await?;
+    fill(cluster, generation, keys, hosts).await?;
+    Ok((stack, run))
+}
+
+/// A flipper that opens no generation but its first unless it is asked to.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) async fn flipper_alone(kafka: &KafkaArgs, clusters: &[RedisCluster; 2]) -> anyhow::Result<Run> {
     let settings = RunSettings {
         ingestors: 0,
         dispatchers: 0,
+        ..only_flips_when_asked()
+    };
+    Run::start(kafka, clusters, settings).await
+}
+
+/// Settings under which neither time nor keys open a generation.
+pub(crate) fn only_flips_when_asked() -> RunSettings {
+    RunSettings {
         flip_interval: NEVER,
         settings: vec![("FLIP_MAX_URLS".to_owned(), u64::MAX.to_string())],
         ..RunSettings::default()
-    };
-    let mut run = Run::start(stack.kafka(), &stack.clusters, settings).await?;
+    }
+}
+
+/// The generation that is open, once there is one, and its cluster.
+///
+/// # Errors
+/// None is opened in time.
+pub(crate) async fn active<'a>(
+    run: &mut Run,
+    clusters: &'a [RedisCluster; 2],
+) -> anyhow::Result<(u64, &'a RedisCluster)> {
     let is_open = async |run: &Run| Ok(run.active_generation().await.is_some());
     run.wait_until("a generation is opened", READY_WITHIN, is_open)
         .await?;
     let generation = run.active_generation().await.context("no generation is open")?;
-    let [a, b] = &stack.clusters;
+    let [a, b] = clusters;
     let cluster = match ClusterName::of(generation) {
         ClusterName::A => a,
         ClusterName::B => b,
     };
-    fill(cluster, generation, keys, hosts).await?;
-    Ok((stack, run))
+    Ok((generation, cluster))
 }
 
 /// Writes the first `keys` URLs of the traffic under `generation`.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+pub mod bench;
 pub mod demo;
 pub mod drain;
 pub mod faults;
@@ -8,6 +9,7 @@ pub mod partners;
 pub mod ports;
 mod process;
 pub mod produce;
+mod progress;
 pub mod proxy;
 pub mod run;
 pub mod scrape;

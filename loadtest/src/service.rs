@@ -392,7 +392,7 @@ fn is_inherited(name: &std::ffi::OsStr) -> bool {
 }
 
 /// A program of this workspace, built into the same directory as this one.
-fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("finding this program")?;
     let found = this
         .ancestors()

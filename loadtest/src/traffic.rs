@@ -251,11 +251,13 @@ impl Traffic {
     }
 }
 
-fn host_name(number: u32) -> String {
+/// The name of the host of that number.
+pub(crate) fn host_name(number: u32) -> String {
     format!("www.site-{number}.example")
 }
 
-fn zone_of(host: u32) -> u64 {
+/// The zone of the host of that number.
+pub(crate) fn zone_of(host: u32) -> u64 {
     u64::from(host / ZONE_HOSTS) + 1
 }
 

@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::attempt::{Outcome, Scene, SceneSettings};
-use super::progress::Progress;
 use crate::audit::TopicReader;
+use crate::progress::Progress;
 use crate::service::Kind;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);

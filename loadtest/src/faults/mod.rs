@@ -5,7 +5,6 @@ mod fault;
 mod flips;
 mod inject;
 mod plan;
-mod progress;
 mod report;
 mod soak;
 
@@ -21,8 +20,8 @@ pub use plan::{Plan, Step};
 pub use report::{FaultReport, Row};
 pub use soak::{SoakArgs, soak};
 
+use crate::progress::Progress;
 use attempt::attempt;
-use progress::Progress;
 
 /// What to run.
 #[derive(Args, Clone, Debug)]

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::attempt::{Outcome, Scene, SceneSettings};
 use super::fault::Fault;
 use super::plan::Step;
-use super::progress::Progress;
 use super::report::{FaultReport, Row};
+use crate::progress::Progress;
 
 const FLIP_INTERVAL: Duration = Duration::from_secs(10);
 

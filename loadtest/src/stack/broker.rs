@@ -96,6 +96,38 @@ impl Broker {
         })
     }
 
+    /// Its process, nothing where it does not run.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Bytes of a topic's records on its disk, as they are compressed.
+    ///
+    /// # Errors
+    /// Its directory cannot be read.
+    pub fn bytes_of(&self, topic: &str) -> anyhow::Result<u64> {
+        let data = self.dir.join("data");
+        let partitions = std::fs::read_dir(&data).with_context(|| format!("reading {}", data.display()))?;
+        let is_of = |name: &str| {
+            let number = name.strip_prefix(topic).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let mut bytes = 0;
+        for partition in partitions.flatten() {
+            if partition.file_name().to_str().is_some_and(is_of) {
+                let files = std::fs::read_dir(partition.path()).context("reading a partition's directory")?;
+                let logs = files
+                    .flatten()
+                    .filter(|file| file.path().extension().is_some_and(|kind| kind == "log"));
+                bytes += logs
+                    .filter_map(|log| Some(log.metadata().ok()?.len()))
+                    .sum::<u64>();
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Kills it, as kill -9 does. Does nothing where it was killed.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod background;
 mod broker;
 mod certificates;
 mod jars;
+mod redis_access;
 mod redis_cluster;
 mod redis_losses;
 mod redis_node;

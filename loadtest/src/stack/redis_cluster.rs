@@ -19,7 +19,7 @@ use crate::proxy::{Weather, Whose};
 #[derive(Debug)]
 pub struct RedisCluster {
     /// The masters as they began, then a replica of each where there are any.
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     masters: usize,
 }
 
@@ -204,7 +204,7 @@ impl RedisCluster {
     }
 
     /// Slots of each master but the last, which may have fewer.
-    fn share(&self) -> u16 {
+    pub(super) fn share(&self) -> u16 {
         SLOTS.div_ceil(u16::try_from(self.masters).unwrap_or(SLOTS))
     }
 

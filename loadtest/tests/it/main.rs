@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
+mod bench;
 mod catching_up;
 mod degraded;
 mod doors;

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows steps as they are done.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     steps: u64,
     /// Counts elsewhere as well, but draws on a terminal only.
     bar: ProgressBar,
@@ -14,7 +14,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(steps: u64) -> Self {
+    pub(crate) fn new(steps: u64) -> Self {
         let bar = ProgressBar::new(steps);
         if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len}") {
             bar.set_style(style);
@@ -26,8 +26,17 @@ impl Progress {
         }
     }
 
+    /// Says something beside it.
+    pub(crate) fn say(&self, what: &str) {
+        if self.is_terminal {
+            self.bar.println(what);
+        } else {
+            say(what);
+        }
+    }
+
     /// One more is done.
-    pub(super) fn step(&self, what: &str) {
+    pub(crate) fn step(&self, what: &str) {
         self.bar.inc(1);
         if self.is_terminal {
             self.bar.println(what);
