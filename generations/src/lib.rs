@@ -29,6 +29,8 @@ mod survey;
 mod topology;
 mod unlink;
 mod value;
+#[doc(hidden)]
+pub mod wire;
 mod writer;
 
 pub use address::{Address, Seed};

@@ -58,6 +58,20 @@ impl IndexNow {
     }
 }
 
+/// The body of the request that a submission becomes.
+///
+/// # Errors
+/// None: strings always have a JSON form.
+#[doc(hidden)]
+pub fn body(submission: Submission<'_>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Request {
+        host: submission.host,
+        key: submission.key.key(),
+        key_location: submission.key.location(),
+        url_list: submission.urls,
+    })
+}
+
 #[async_trait]
 impl Hinter for IndexNow {
     fn name(&self) -> &str {
@@ -66,13 +80,7 @@ impl Hinter for IndexNow {
 
     async fn hint(&self, submission: Submission<'_>) -> Result<Accepted, IndexerError> {
         let error = self.error(submission);
-        let request = Request {
-            host: submission.host,
-            key: submission.key.key(),
-            key_location: submission.key.location(),
-            url_list: submission.urls,
-        };
-        let Ok(body) = serde_json::to_vec(&request) else {
+        let Ok(body) = body(submission) else {
             // Strings always have a JSON form.
             return Err(error(
                 crate::Failure::Status(400),

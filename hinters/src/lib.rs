@@ -14,6 +14,8 @@ pub use client::{ClientError, HttpClient};
 pub use error::{Action, Failure, IndexerError};
 pub use hinter::{Accepted, Hinter, Submission};
 pub use indexnow::IndexNow;
+#[doc(hidden)]
+pub use indexnow::body;
 pub use key::{HostKey, KeyError, MasterKey};
 pub use registry::{INDEXNOW, KINDS, Kind, PartnerSetting, PartnerSettingError};
 pub use retry_after::{LONGEST_WAIT, retry_after};
