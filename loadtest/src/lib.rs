@@ -6,6 +6,7 @@ pub mod demo;
 pub mod drain;
 pub mod faults;
 pub mod partners;
+pub mod plan;
 pub mod ports;
 mod process;
 pub mod produce;

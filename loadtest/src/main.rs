@@ -11,6 +11,7 @@ use loadtest::demo::{DemoArgs, demo};
 use loadtest::drain::{DrainArgs, drain};
 use loadtest::faults::{FaultsArgs, FlipsArgs, SoakArgs, faults, flips, soak};
 use loadtest::partners::{Misbehaviour, Partners};
+use loadtest::plan::{PlanArgs, Sizing, plan};
 use loadtest::produce::{ProduceArgs, produce, produce_zones};
 use loadtest::stack;
 use loadtest::traffic::Traffic;
@@ -63,6 +64,8 @@ enum Command {
     /// Measures every goal that one machine can, with real Kafka and Redis; ends with status 1 when one is missed or
     /// could not be measured, not when the machine was too noisy to tell
     Bench(BenchArgs),
+    /// What a load takes: partitions, pods, masters, memory, traffic; from the costs that `bench` measured
+    Plan(PlanArgs),
     /// What one generation costs the flipper, by its size: memory and time
     Drain(DrainArgs),
     /// Faults against the whole pipeline, seeded; ends with status 1 when anything is lost or invented
@@ -146,6 +149,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             say(&report.to_string());
             return Ok(exit(report.is_good()));
         }
+        Command::Plan(args) => show_plan(&plan(&args)?, args.json)?,
         Command::Drain(args) => say(&drain(&args).await?.to_string()),
         Command::Faults(args) => {
             let report = faults(args).await?;
@@ -233,6 +237,15 @@ fn show(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
         say(&report.to_string());
     }
     Ok(exit(report.balances()))
+}
+
+fn show_plan(sizing: &Sizing, json: bool) -> anyhow::Result<()> {
+    if json {
+        say(&serde_json::to_string_pretty(sizing)?);
+    } else {
+        say(&sizing.to_string());
+    }
+    Ok(())
 }
 
 fn exit(good: bool) -> ExitCode {

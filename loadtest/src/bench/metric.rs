@@ -121,7 +121,7 @@ pub(super) const BARE_DRAIN_RATE: Metric = rate("bare read and UNLINK", "keys/s"
 pub(super) const DISPATCH_RATE: Metric = rate("dispatcher", "requests/s");
 pub(super) const REQWEST_RATE: Metric = rate("bare reqwest", "requests/s");
 
-/// Costs of one item: of Redis, a SET of the ingestor's.
+/// Costs of one item, which [`crate::plan`] multiplies.
 pub(crate) const REDIS_CPU: Metric = cost("Redis CPU a SET", "µs");
 /// Of the broker, writing and reading, a record of the input.
 pub(crate) const BROKER_CPU: Metric = cost("broker CPU a record", "µs");

@@ -1,10 +1,11 @@
 //! The benchmark end to end, as small as it can be: that it measures everything, not what.
 
 use loadtest::bench::{BenchArgs, GOALS, Size, bench};
+use loadtest::plan::{Costs, Load, size};
 use tokio::runtime::Runtime;
 
 #[test]
-fn every_goal_has_a_row() {
+fn every_goal_has_a_row_and_every_cost_is_known() {
     // What it starts ends with this thread, as it should.
     Runtime::new().unwrap().block_on(async {
         let dir = tempfile::tempdir().unwrap();
@@ -43,5 +44,7 @@ fn every_goal_has_a_row() {
             let path = dir.path().join(format!("{picture}.svg"));
             assert!(path.is_file(), "{} was not drawn", path.display());
         }
+        let costs = Costs::of(&report).unwrap();
+        assert!(size(&Load::default(), &costs).ingestors >= 2.0);
     });
 }
