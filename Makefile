@@ -107,3 +107,9 @@ RELEASE = $(CARGO) run --release --quiet --package loadtest --bin loadtest -- --
 bench: tools ## Measures every goal of performance in forty minutes, QUICK=1 in ten; writes target/bench
 	$(CARGO) build --release --workspace --bins
 	@$(RELEASE) --rust-log warn,librdkafka=error bench --size $(if $(QUICK),quick,full) $(BENCH_ARGS)
+
+.PHONY: profile
+profile: ## Flame graphs and allocations of each service at work; writes target/profile
+	@scripts/install-tools perf:linux-perf
+	$(CARGO) build --release --workspace --bins
+	@$(RELEASE) --rust-log warn,librdkafka=error profile $(PROFILE_ARGS)

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod ports;
 mod process;
 pub mod produce;
+pub mod profile;
 mod progress;
 pub mod proxy;
 pub mod run;

@@ -13,6 +13,7 @@ use loadtest::faults::{FaultsArgs, FlipsArgs, SoakArgs, faults, flips, soak};
 use loadtest::partners::{Misbehaviour, Partners};
 use loadtest::plan::{PlanArgs, Sizing, plan};
 use loadtest::produce::{ProduceArgs, produce, produce_zones};
+use loadtest::profile::{ProfileArgs, profile};
 use loadtest::stack;
 use loadtest::traffic::Traffic;
 use messagebus::{KafkaArgs, LogArgs, config, telemetry};
@@ -66,6 +67,8 @@ enum Command {
     Bench(BenchArgs),
     /// What a load takes: partitions, pods, masters, memory, traffic; from the costs that `bench` measured
     Plan(PlanArgs),
+    /// Flame graphs of the three services, and how often they allocate, while the whole pipeline works
+    Profile(ProfileArgs),
     /// What one generation costs the flipper, by its size: memory and time
     Drain(DrainArgs),
     /// Faults against the whole pipeline, seeded; ends with status 1 when anything is lost or invented
@@ -149,6 +152,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             say(&report.to_string());
             return Ok(exit(report.is_good()));
         }
+        Command::Profile(args) => say(&Box::pin(profile(&args)).await?.to_string()),
         Command::Plan(args) => show_plan(&plan(&args)?, args.json)?,
         Command::Drain(args) => say(&drain(&args).await?.to_string()),
         Command::Faults(args) => {

@@ -127,6 +127,12 @@ impl Service {
         &self.name
     }
 
+    /// The file of its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Which of the three it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
