@@ -113,3 +113,11 @@ profile: ## Flame graphs and allocations of each service at work; writes target/
 	@scripts/install-tools perf:linux-perf
 	$(CARGO) build --release --workspace --bins
 	@$(RELEASE) --rust-log warn,librdkafka=error profile $(PROFILE_ARGS)
+
+# What images take beside Rust.
+IMAGE_TOOLS := dockerd:docker.io mmdebstrap:mmdebstrap jq:jq strip:binutils unshare:util-linux
+
+.PHONY: images
+images: ## Builds the container images, and lists what is in each, to target/images (as root, or with Docker)
+	@scripts/install-tools $(IMAGE_TOOLS)
+	@k8s/images/build
