@@ -114,10 +114,27 @@ profile: ## Flame graphs and allocations of each service at work; writes target/
 	$(CARGO) build --release --workspace --bins
 	@$(RELEASE) --rust-log warn,librdkafka=error profile $(PROFILE_ARGS)
 
-# What images take beside Rust.
+# What images and cluster take beside Rust; Go comes from Go's own module proxy, by Debian's.
 IMAGE_TOOLS := dockerd:docker.io mmdebstrap:mmdebstrap jq:jq strip:binutils unshare:util-linux
+CLUSTER_TOOLS := $(IMAGE_TOOLS) go:golang-go etcd:etcd-server containerd:containerd runc:runc \
+	/usr/lib/cni/bridge:containernetworking-plugins iptables:iptables conntrack:conntrack ip:iproute2 openssl:openssl \
+	/usr/lib/x86_64-linux-gnu/libc.a:libc6-dev $(PYTHON)/yaml:python3-yaml
 
 .PHONY: images
 images: ## Builds the container images, and lists what is in each, to target/images (as root, or with Docker)
 	@scripts/install-tools $(IMAGE_TOOLS)
 	@k8s/images/build
+
+.PHONY: cluster-up
+cluster-up: images ## Starts a real Kubernetes of one node with the dev overlay in it (as root)
+	@scripts/install-tools $(CLUSTER_TOOLS)
+	@k8s/cluster/up
+
+.PHONY: cluster-down
+cluster-down: ## Ends it, and sees that nothing of it is left
+	@k8s/cluster/down
+
+.PHONY: cluster-test
+cluster-test: images ## Tests the manifests in a real Kubernetes (as root)
+	@scripts/install-tools $(CLUSTER_TOOLS)
+	@k8s/cluster/test

@@ -1,0 +1,52 @@
+# Traffic and books, for the tests.
+# shellcheck shell=bash
+# shellcheck source=k8s/cluster/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# traffic NAME RATE COUNT: runs the Job once, in the background.
+traffic() {
+    n create job "$1" --from=cronjob/traffic --dry-run=client --output json |
+        jq --arg rate "--rate=$2" --arg count "--count=$3" '.spec.template.spec.containers[0].args = ["produce", $rate, $count]' |
+        n create --filename - >/dev/null
+    n wait pod --selector "job-name=$1" --for=condition=PodScheduled --timeout=5m >/dev/null
+    eventually 300 "traffic $1 runs" is_running "$1"
+}
+
+is_running() { n get pods --selector "job-name=$1" --output 'jsonpath={.items[*].status.phase}' | grep -qE '^(Running|Succeeded)$'; }
+
+# The traffic goes on? It must, for what is done meanwhile to be done under traffic.
+still_running() { [ "$(n get pods --selector "job-name=$1" --output 'jsonpath={.items[*].status.phase}')" = Running ] || fail "traffic $1 has ended before what was to happen under it: raise its count"; }
+
+# end_traffic NAME: what stands in Kafka by then counts.
+end_traffic() { n delete job "$1" --cascade=foreground --wait --timeout=5m >/dev/null; }
+
+audit() { n exec partners-0 -- loadtest audit --partners north,south --at-rest "$@"; }
+
+# books URLS: waits until all that came in is delivered, lost 0 and invented 0, and shows it: of more URLs than these, or
+# the books would say nothing.
+books() {
+    eventually 1800 "the books balance" audit
+    audit | tail -2
+    local accepted
+    accepted=$(audit --json | jq .accepted_urls)
+    [ "$accepted" -gt "$1" ] || fail "only $accepted URLs were accepted: expected more than $1"
+}
+
+# restarts: of every pod, a line each.
+restarts() { n get pods --selector 'app.kubernetes.io/part-of=crawler-hints' --output 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.containerStatuses[*].restartCount}{"\n"}{end}' | grep -E '^(ingestor|flipper|dispatcher|redis|hints-kafka|partners)'; }
+
+# host_pid POD CONTAINER: as processes are numbered outside.
+host_pid() {
+    local container
+    container=$(n get pod "$1" --output "jsonpath={.status.containerStatuses[?(@.name==\"$2\")].containerID}")
+    grep --files-with-matches "${container#containerd://}" /proc/[0-9]*/cgroup 2>/dev/null | head -1 | cut -d / -f 3
+}
+
+# address POD: where the node reaches it.
+address() { n get pod "$1" --output 'jsonpath={.status.podIP}'; }
+
+# pod SERVICE: its oldest living pod.
+pod() { n get pods --selector "app.kubernetes.io/name=$1" --field-selector status.phase=Running --sort-by .metadata.creationTimestamp --output 'jsonpath={.items[0].metadata.name}'; }
+
+# ask URL…: curl in the cluster's network.
+ask() { nsenter --net="/proc/$(cat "$run/pid")/ns/net" curl --silent --show-error --fail --max-time 20 "$@"; }
