@@ -16,6 +16,7 @@ use super::pilot::Pilot;
 use super::report::{Curve, Line, Share};
 use super::sink::{self, Sink};
 use super::size::Everything;
+use super::statistics::MOST_DISTURBANCE;
 use crate::audit::{AuditArgs, audit};
 use crate::run::{Run, RunSettings};
 use crate::service::Kind;
@@ -225,15 +226,17 @@ async fn burst(ground: &mut Ground, flight: &mut Flight, plan: &Everything) -> a
     let made = float(flight.flow.acknowledged() - before) / plan.burst_for.as_secs_f64();
     flight.flow.set_rate(base);
     let recovered = flight.catch_up(RECOVERED_WITHIN).await?.as_secs_f64();
-    if made < A_BURST * float(peak) {
+    let disturbance = ground.disturbance()?;
+    // On a machine that others kept busy the row says so itself.
+    if made < A_BURST * float(peak) && disturbance <= MOST_DISTURBANCE {
         let failure =
-            format!("the burst: of {peak} records/s the generator made {made:.0}; the machine is too busy");
+            format!("the burst: of {peak} records/s the generator made {made:.0}: none was measured");
         ground.report.failures.push(failure);
     }
     ground.progress.step(&format!(
         "burst of {peak} records/s: recovered after {recovered:.0} s"
     ));
-    ground.report.add(&BURST, vec![recovered], ground.disturbance()?);
+    ground.report.add(&BURST, vec![recovered], disturbance);
     Ok(())
 }
 
