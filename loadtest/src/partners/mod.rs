@@ -206,17 +206,6 @@ impl Partners {
             *partner.misbehaviour.lock() = misbehaviour;
         }
     }
-
-    /// Makes sure that everything accepted stands in the logs.
-    ///
-    /// # Errors
-    /// A log cannot be written.
-    pub fn flush(&self) -> anyhow::Result<()> {
-        self.shared
-            .partners
-            .values()
-            .try_for_each(|partner| partner.log.lock().flush())
-    }
 }
 
 async fn indexnow(

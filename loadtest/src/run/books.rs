@@ -13,7 +13,6 @@ impl Run {
     /// # Errors
     /// A topic, a log or a service's metrics cannot be read.
     pub async fn audit(&self) -> anyhow::Result<Report> {
-        self.partners.flush()?;
         let args = AuditArgs {
             logs: Some(self.dir().to_owned()),
             ..self.audit_args()
