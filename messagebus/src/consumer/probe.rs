@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use rdkafka::{consumer::Consumer as _, error::KafkaResult};
 
 use super::{Consumer, topic_list};
-use crate::ledger::Progress;
+use crate::{clock::BootInstant, ledger::Progress};
 
 /// Bounds each question.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The polling thread takes in statistics, each second: while it stands still for this long they tell nothing.
+const STILL: Duration = Duration::from_secs(10);
 
 /// What the health check sees of a partition.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +25,8 @@ pub(crate) struct Seen {
 }
 
 impl Consumer {
-    /// Asks for the group's committed offsets, and for the ends of paused partitions, which no statistics tell.
-    /// Blocks.
+    /// Asks for the group's committed offsets, and for the ends of partitions of which no statistics tell: paused
+    /// ones, and all while the polling thread stands still. Blocks.
     ///
     /// # Errors
     /// No broker answered.
@@ -33,9 +35,16 @@ impl Consumer {
         let Some(client) = shared.client() else {
             return Ok(());
         };
-        let (assigned, paused) = {
+        let (assigned, untold) = {
             let state = shared.lock();
-            (state.ledger.assigned(), state.paused.clone())
+            let assigned = state.ledger.assigned();
+            let is_still = BootInstant::now().since(shared.turned()) > STILL;
+            let untold = if is_still {
+                assigned.iter().copied().collect()
+            } else {
+                state.paused.clone()
+            };
+            (assigned, untold)
         };
         let topic = &shared.options.topic;
         if assigned.is_empty() {
@@ -48,7 +57,7 @@ impl Consumer {
                 shared.lock().ledger.acknowledge(partition.partition(), offset);
             }
         }
-        for partition in paused {
+        for partition in untold {
             let (low, high) = client.fetch_watermarks(topic, partition, TIMEOUT)?;
             if let Some(end) = shared.lock().ends.get_mut(&partition) {
                 end.low = Some(low);
@@ -56,6 +65,11 @@ impl Consumer {
             }
         }
         Ok(())
+    }
+
+    /// When the polling thread last went round: each 50 ms where nothing holds it.
+    pub(crate) fn turned(&self) -> BootInstant {
+        self.shared().turned()
     }
 
     /// What is known of each partition.

@@ -14,6 +14,7 @@ use rdkafka::consumer::BaseConsumer;
 
 use super::{ConsumerOptions, buffer::Buffer, context::Callbacks, lag::End};
 use crate::{
+    clock::BootInstant,
     ledger::{Ledger, Span, View},
     metrics::GroupMetrics,
 };
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     /// Counts the changes of assignment and epochs, so that the polling thread sees one without the lock.
     version: AtomicU64,
     stop: AtomicBool,
+    /// When the polling thread last went round, nanoseconds since the machine's start.
+    turned: AtomicU64,
     /// The client, for questions that may block; the polling thread owns it.
     client: Mutex<Weak<BaseConsumer<Callbacks>>>,
 }
@@ -72,6 +75,7 @@ impl Shared {
             ended: Condvar::new(),
             version: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            turned: AtomicU64::new(BootInstant::now().as_nanos()),
             client: Mutex::new(Weak::new()),
         }
     }
@@ -142,6 +146,16 @@ impl Shared {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Says that the polling thread goes round.
+    pub(super) fn turn(&self) {
+        self.turned
+            .store(BootInstant::now().as_nanos(), Ordering::Release);
+    }
+
+    pub(super) fn turned(&self) -> BootInstant {
+        BootInstant::from_nanos(self.turned.load(Ordering::Acquire))
     }
 
     pub(super) fn set_client(&self, client: &Arc<BaseConsumer<Callbacks>>) {

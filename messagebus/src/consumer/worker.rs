@@ -128,6 +128,7 @@ impl Worker {
     /// Polls until the consumer is closed or its client has died.
     pub(super) fn run(mut self) {
         while !self.dead && !self.shared.is_stopping() {
+            self.shared.turn();
             self.follow();
             self.fill();
             self.hand_over();

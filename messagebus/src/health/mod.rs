@@ -53,7 +53,7 @@ impl Health {
         }))
     }
 
-    /// Watches a consumer: liveness needs its partitions to move and its broker to answer within five minutes,
+    /// Watches a consumer: liveness needs its partitions to move, its polling thread to go round and its broker to answer within five minutes,
     /// readiness and the start need it to have joined its group.
     pub fn watch_consumer(&self, consumer: &Consumer) {
         self.0.state.lock().consumers.push(consumer.clone());
@@ -149,8 +149,8 @@ impl Health {
                 .iter()
                 .map(|(&check, sign)| (check, is_recent(*sign, now))),
         );
-        for partition in state.report.stuck() {
-            tracing::error!(partition, "the committed offset stands still with records left");
+        for stuck in state.report.stuck() {
+            tracing::error!(stuck, "no progress: only a restart helps");
         }
         drop(state);
         for (check, healthy) in results {

@@ -11,6 +11,8 @@ pub(super) struct Subject {
     pub(super) topic: String,
     pub(super) stuck_after: Duration,
     pub(super) joined: bool,
+    /// When its polling thread last went round.
+    pub(super) turned: BootInstant,
     pub(super) partitions: Vec<(i32, Sight)>,
 }
 
@@ -33,6 +35,7 @@ impl Subject {
             topic: options.topic.clone(),
             stuck_after: options.stuck_after,
             joined: consumer.has_joined(),
+            turned: consumer.turned(),
             partitions: seen.collect(),
         }
     }
@@ -54,6 +57,13 @@ impl Report {
         let mut before = std::mem::take(&mut self.watches);
         self.stuck.clear();
         for subject in subjects {
+            // Its partitions may be another's by now, and move there: the group lets go of who does not poll.
+            if now.since(subject.turned) > subject.stuck_after {
+                self.stuck.push(format!(
+                    "the thread that polls {} in {} stands still",
+                    subject.topic, subject.group
+                ));
+            }
             for &(partition, sight) in &subject.partitions {
                 let key = (subject.group.clone(), partition);
                 let mut watch = before.remove(&key).unwrap_or_else(|| Watch::new(now));
@@ -72,7 +82,7 @@ impl Report {
         !self.broker_unhealthy
     }
 
-    /// A sentence for each stuck partition.
+    /// A sentence for each stuck partition, and each polling thread that stands still.
     pub(super) fn stuck(&self) -> &[String] {
         &self.stuck
     }

@@ -19,6 +19,7 @@ fn subject(joined: bool, committed: i64) -> Subject {
         topic: "topic".to_owned(),
         stuck_after: Duration::ZERO,
         joined,
+        turned: BootInstant::from_nanos(u64::MAX),
         partitions: vec![(0, sight)],
     }
 }
@@ -46,6 +47,29 @@ fn a_stuck_partition_fails_liveness_and_is_counted() {
     assert!(health.0.metrics.health_status(Check::Progress).get().abs() < f64::EPSILON);
     health.judge(&[subject(true, 2)], true);
     assert_eq!(health.live(), Ok(()));
+}
+
+#[test]
+fn a_polling_thread_that_stands_still_fails_liveness_whatever_its_partitions_do() {
+    let health = health();
+    let caught_up = || {
+        let mut subject = subject(true, 1);
+        subject.partitions.clear();
+        subject
+    };
+    health.judge(&[caught_up()], true);
+    assert_eq!(health.live(), Ok(()));
+    let held = Subject {
+        turned: BootInstant::from_nanos(0),
+        ..caught_up()
+    };
+    health.judge(&[held], true);
+    assert_eq!(
+        health.live(),
+        Err(vec![
+            "the thread that polls topic in group stands still".to_owned()
+        ])
+    );
 }
 
 #[test]
