@@ -32,21 +32,46 @@ books() {
     [ "$accepted" -gt "$1" ] || fail "only $accepted URLs were accepted: expected more than $1"
 }
 
-# restarts: of every pod, a line each.
-restarts() { n get pods --selector 'app.kubernetes.io/part-of=crawler-hints' --output 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.containerStatuses[*].restartCount}{"\n"}{end}' | grep -E '^(ingestor|flipper|dispatcher|redis|hints-kafka|partners)'; }
+# restarts: of every pod that is not about to end, a line each.
+restarts() {
+    n get pods --selector app.kubernetes.io/part-of=crawler-hints --output json |
+        jq --raw-output '.items[] | select(.metadata.deletionTimestamp == null and .status.phase == "Running")
+            | "\(.metadata.name) \([.status.containerStatuses[].restartCount] | add)"' |
+        grep -E '^(ingestor|flipper|dispatcher|redis|hints-kafka|partners)-'
+}
 
-# host_pid POD CONTAINER: as processes are numbered outside.
-host_pid() {
+# processes POD CONTAINER: as they are numbered outside.
+processes() {
     local container
     container=$(n get pod "$1" --output "jsonpath={.status.containerStatuses[?(@.name==\"$2\")].containerID}")
-    grep --files-with-matches "${container#containerd://}" /proc/[0-9]*/cgroup 2>/dev/null | head -1 | cut -d / -f 3
+    grep --files-with-matches "${container#containerd://}" /proc/[0-9]*/cgroup 2>/dev/null | cut -d / -f 3
+}
+
+# host_pid POD CONTAINER: of its first process.
+host_pid() { processes "$@" | sort --numeric-sort | head -1; }
+
+# signal NAME POD CONTAINER: to all its processes.
+signal() {
+    local name=$1
+    shift
+    processes "$@" | xargs --no-run-if-empty kill "-$name"
 }
 
 # address POD: where the node reaches it.
 address() { n get pod "$1" --output 'jsonpath={.status.podIP}'; }
 
-# pod SERVICE: its oldest living pod.
-pod() { n get pods --selector "app.kubernetes.io/name=$1" --field-selector status.phase=Running --sort-by .metadata.creationTimestamp --output 'jsonpath={.items[0].metadata.name}'; }
+# pod SERVICE: its oldest pod that is not about to end.
+pod() {
+    n get pods --selector "app.kubernetes.io/name=$1" --output json |
+        jq --raw-output '[.items[] | select(.status.phase == "Running" and .metadata.deletionTimestamp == null)]
+            | sort_by(.metadata.creationTimestamp)[0].metadata.name // error("no pod runs")'
+}
 
 # ask URL…: curl in the cluster's network.
 ask() { nsenter --net="/proc/$(cat "$run/pid")/ns/net" curl --silent --show-error --fail --max-time 20 "$@"; }
+
+# taken: records that the oldest ingestor has worked on since it started.
+taken() { ask "http://$(address "$(pod ingestor)"):8081/metrics" | awk '/^crawlerhints_ingestor_records_total/ {sum += $NF} END {print sum + 0}'; }
+
+# more_than COUNT: taken by now.
+more_than() { [ "$(taken)" -gt "$1" ]; }
