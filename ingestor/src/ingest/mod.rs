@@ -41,10 +41,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Input that a full master refused flows again below this share of its maxmemory.
 const ROOMY: f64 = 0.75;
 
+/// Progress is not expected for so long after a refusal of Redis: longer than the next attempt waits and is answered.
+const REFUSED: Duration = Duration::from_secs(15);
+
 /// Reasons to pause the input.
 const NO_LEASE: &str = "lease";
 const NO_ZONES: &str = "zones";
-const REDIS_REFUSES: &str = "redis";
 
 /// What the loop works with.
 pub(crate) struct Parts {
@@ -256,7 +258,6 @@ impl IngestLoop {
     /// Sends again what is due, unless a full master has still no room.
     fn send_again(&mut self) -> anyhow::Result<()> {
         if self.resend.is_empty() {
-            self.parts.consumer.resume(REDIS_REFUSES);
             return Ok(());
         }
         let now = BootInstant::now();
@@ -264,7 +265,9 @@ impl IngestLoop {
             self.resend.postpone(now);
         }
         if self.resend.block().is_some() {
-            self.parts.consumer.pause(REDIS_REFUSES);
+            // Nothing is taken meanwhile, and reading goes on until the buffer is full: its memory is what says that
+            // more ingestors are wanted.
+            self.parts.consumer.excuse(REFUSED);
             self.handle(WriterEvent::Blocked)?;
         }
         let due = self.resend.take_due(now);

@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod catching_up;
+mod consuming;
 mod degraded;
 mod doors;
 mod exported;

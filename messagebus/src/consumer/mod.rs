@@ -43,7 +43,8 @@ pub struct ConsumerOptions {
     pub group: String,
     /// Records of a batch at most.
     pub max_records: usize,
-    /// Time from a batch's first record until it is handed over, full or not.
+    /// Time from a batch's first record until it is handed over, full or not; one whose reader is behind anyway grows
+    /// until it is full.
     pub max_wait: Duration,
     /// Bytes of batches that are not dropped yet, at which the partitions are paused; polling resumes at half.
     /// What is polled already may exceed it by a batch.

@@ -33,6 +33,9 @@ const POLL: Duration = Duration::from_millis(50);
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 /// How long a commit may go unanswered before it is sent again.
 const RECOMMIT_EVERY: Duration = Duration::from_secs(5);
+/// Batches that wait for their reader, from which on the next one grows to its full size: a hundred small ones would
+/// fill the channel long before the buffer.
+const BEHIND: usize = 2;
 /// A seek only changes state inside the client; this bounds a fault of it.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -189,14 +192,21 @@ impl Worker {
 
     /// How long a poll may wait: until the batch is due.
     fn wait(&self) -> Duration {
-        let due = self.filling.time_left(Instant::now()).unwrap_or(POLL);
+        let due = self.time_left().unwrap_or(POLL);
         // librdkafka counts milliseconds: a shorter wait would be none, and the loop would spin.
         due.clamp(Duration::from_millis(1), POLL)
     }
 
+    /// How long the batch may still grow: nothing says so while it is empty or its reader is behind.
+    fn time_left(&self) -> Option<Duration> {
+        let waiting = self.batches.max_capacity() - self.batches.capacity();
+        self.filling
+            .time_left(Instant::now())
+            .filter(|_| waiting < BEHIND)
+    }
+
     fn hand_over(&mut self) {
-        let now = Instant::now();
-        let due = self.filling.time_left(now).is_some_and(|left| left.is_zero());
+        let due = self.time_left().is_some_and(|left| left.is_zero());
         if due || self.filling.is_full() || self.shared.buffer.is_full() {
             self.close_batch();
         }
