@@ -21,8 +21,9 @@ use crate::intake::{Held, Intake};
 use crate::retries::Retries;
 use crate::waiting::{Assignment, Bounds, Load, Waiting};
 
-/// Attempts under way at once, those included whose outcome is being written down.
-const ATTEMPTS: usize = 64;
+/// Attempts under way at once, nearly all of which are being written down: the gate bounds requests, and a receipt takes
+/// as long as Kafka's acknowledgement. A process that dies has made so many requests at most that are made again.
+const ATTEMPTS: usize = 1_024;
 /// IndexNow's documentation bounds the URLs of a request; its bytes we bound ourselves, 5 MiB, of which the host and
 /// its key take little.
 const REQUEST: Bounds = Bounds {

@@ -64,10 +64,10 @@ mod tests {
 
     /// Where the build did not see `.cargo/config.toml`, resident memory grows with what was freed.
     #[test]
-    fn freed_memory_goes_back_to_the_kernel_at_once() {
-        for setting in ["opt.dirty_decay_ms\0", "opt.muzzy_decay_ms\0"] {
+    fn freed_memory_goes_back_to_the_kernel_within_a_second() {
+        for (setting, expected) in [("opt.dirty_decay_ms\0", 1_000), ("opt.muzzy_decay_ms\0", 0)] {
             let milliseconds: isize = setting.name().read().unwrap();
-            assert_eq!(milliseconds, 0, "{setting}");
+            assert_eq!(milliseconds, expected, "{setting}");
         }
     }
 }

@@ -47,7 +47,7 @@ fn client(kafka: &KafkaArgs, shared: &Arc<Shared>) -> anyhow::Result<Arc<BaseCon
         .set("fetch.wait.max.ms", "100")
         .set("max.partition.fetch.bytes", "2097152")
         // Prefetched records are thrown away at a pause, so the backlog is held in our own buffer instead.
-        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.max.messages.kbytes", "4096")
         .set("statistics.interval.ms", "1000");
     let client = config
         .create_with_context(Callbacks::new(Arc::clone(shared)))
