@@ -31,7 +31,7 @@ mod subject;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 pub use metric::{GOALS, Metric};
 pub use report::{Curve, Line, Report, Row, Share};
@@ -49,6 +49,9 @@ pub struct BenchArgs {
     /// How large a run
     #[arg(long, value_enum, default_value_t = Size::Full)]
     pub size: Size,
+    /// Measure this part alone; may be given several times
+    #[arg(long, value_enum)]
+    pub only: Vec<Part>,
     /// Records of the larger input whose time a record is compared with that of a tenth of it
     #[arg(long, value_parser = clap::value_parser!(u64).range(10..))]
     pub growth_records: Option<u64>,
@@ -57,7 +60,24 @@ pub struct BenchArgs {
     pub dir: PathBuf,
 }
 
-/// Measures everything. What fails is said in the report, and the rest is measured all the same.
+/// What is measured in one go, with rows of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Heap allocations a record
+    Allocations,
+    /// The ingestor and its opponents
+    Ingest,
+    /// The flipper's drain and its opponent
+    Drain,
+    /// The dispatcher and its opponent
+    Dispatch,
+    /// Time and memory as the input, a generation and the hosts grow
+    Growth,
+    /// All services at once: the rate that they sustain, and a burst
+    Everything,
+}
+
+/// Measures everything, or what `only` names. What fails is said in the report, and the rest is measured all the same.
 ///
 /// # Errors
 /// The stack does not start, or the report cannot be written.
@@ -65,27 +85,21 @@ pub async fn bench(args: &BenchArgs) -> anyhow::Result<Report> {
     let dir = &args.dir;
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let plan = args.size.plan(args.growth_records);
-    let mut ground = Box::pin(Ground::start(plan, dir.clone(), Progress::new(steps(&plan)))).await?;
+    let parts = args.parts();
+    let steps = parts.iter().map(|part| part.steps(&plan)).sum();
+    let mut ground = Box::pin(Ground::start(plan, dir.clone(), Progress::new(steps))).await?;
     args.size.name().clone_into(&mut ground.report.size);
-    let done = Box::pin(allocations::measure(&mut ground)).await;
-    close(&mut ground, "allocations", done)?;
-    let done = Box::pin(ingest::measure(&mut ground)).await;
-    close(&mut ground, "the ingestor's rows", done)?;
-    let done = Box::pin(drains::measure(&mut ground)).await;
-    close(&mut ground, "the drain's rows", done)?;
-    let done = Box::pin(dispatch::measure(&mut ground)).await;
-    close(&mut ground, "the dispatcher's rows", done)?;
-    let done = Box::pin(growth::measure(&mut ground)).await;
-    close(&mut ground, "growth", done)?;
-    let done = Box::pin(everything::measure(&mut ground)).await;
-    close(&mut ground, "everything at once", done)?;
+    for part in parts {
+        let done = Box::pin(part.measure(&mut ground)).await;
+        close(&mut ground, part, done)?;
+    }
     Ok(ground.report)
 }
 
 /// Notes what failed, and writes what there is so far: a later failure takes nothing with it.
-fn close(ground: &mut Ground, what: &str, done: anyhow::Result<()>) -> anyhow::Result<()> {
+fn close(ground: &mut Ground, part: Part, done: anyhow::Result<()>) -> anyhow::Result<()> {
     if let Err(error) = done {
-        let failure = format!("{what} could not be measured: {error:#}");
+        let failure = format!("{} could not be measured: {error:#}", part.rows());
         ground.progress.say(&failure);
         ground.report.failures.push(failure);
     }
@@ -94,8 +108,45 @@ fn close(ground: &mut Ground, what: &str, done: anyhow::Result<()>) -> anyhow::R
     Ok(())
 }
 
-/// How often a run says that something is done.
-fn steps(plan: &Plan) -> u64 {
-    let (rounds, growth) = (plan.rounds as u64, plan.growth_rounds as u64);
-    1 + 3 * rounds + 2 * growth + plan.spread_hosts.len() as u64 + 3
+impl BenchArgs {
+    fn parts(&self) -> Vec<Part> {
+        let is_wanted = |part: &Part| self.only.is_empty() || self.only.contains(part);
+        Part::value_variants().iter().copied().filter(is_wanted).collect()
+    }
+}
+
+impl Part {
+    async fn measure(self, ground: &mut Ground) -> anyhow::Result<()> {
+        match self {
+            Self::Allocations => Box::pin(allocations::measure(ground)).await,
+            Self::Ingest => Box::pin(ingest::measure(ground)).await,
+            Self::Drain => Box::pin(drains::measure(ground)).await,
+            Self::Dispatch => Box::pin(dispatch::measure(ground)).await,
+            Self::Growth => Box::pin(growth::measure(ground)).await,
+            Self::Everything => Box::pin(everything::measure(ground)).await,
+        }
+    }
+
+    /// Its rows of the report, in words.
+    fn rows(self) -> &'static str {
+        match self {
+            Self::Allocations => "allocations",
+            Self::Ingest => "the ingestor's rows",
+            Self::Drain => "the drain's rows",
+            Self::Dispatch => "the dispatcher's rows",
+            Self::Growth => "growth",
+            Self::Everything => "everything at once",
+        }
+    }
+
+    /// How often it says that something is done.
+    fn steps(self, plan: &Plan) -> u64 {
+        let (rounds, growth) = (plan.rounds as u64, plan.growth_rounds as u64);
+        match self {
+            Self::Allocations => 1,
+            Self::Ingest | Self::Drain | Self::Dispatch => rounds,
+            Self::Growth => 2 * growth + plan.spread_hosts.len() as u64,
+            Self::Everything => 3,
+        }
+    }
 }

@@ -11,6 +11,7 @@ fn every_goal_has_a_row_and_every_cost_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let args = BenchArgs {
             size: Size::Smoke,
+            only: Vec::new(),
             growth_records: None,
             dir: dir.path().to_owned(),
         };
