@@ -157,21 +157,34 @@ mod tests {
         assert_eq!(hint(&partner(&server), &key).await, Ok(Accepted { status: 202 }));
     }
 
-    #[tokio::test]
-    async fn a_refusal_carries_the_partners_words() {
+    /// What comes of an answer 403 with this body.
+    async fn refusal(body: &str) -> IndexerError {
         let server = MockServer::start().await;
-        let body = r#"{"errorCode":"UserForbiddedToAccessSite","message":"no","details":null}"#;
         Mock::given(method("POST"))
             .respond_with(ResponseTemplate::new(403).set_body_string(body))
             .mount(&server)
             .await;
         let key = HostKey::new("a.example", "0123456789abcdef", "").unwrap();
-        let error = hint(&partner(&server), &key).await.unwrap_err();
+        hint(&partner(&server), &key).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_carries_the_partners_words() {
+        let body = r#"{"errorCode":"UserForbiddedToAccessSite","message":"no","details":null}"#;
+        let error = refusal(body).await;
         assert_eq!(
             (error.failure, error.action),
             (Failure::Status(403), Action::GiveUp)
         );
         assert_eq!(error.detail, "UserForbiddedToAccessSite: no");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_no_further_than_64_kib() {
+        // Read to its end it would be JSON with a code and a message.
+        let body = format!(r#"{{"errorCode":"Long","message":"{}"}}"#, "a".repeat(64 << 10));
+        let detail = refusal(&body).await.detail;
+        assert!(detail.starts_with(r#"{"errorCode":"Long""#), "{detail}");
     }
 
     #[tokio::test]
