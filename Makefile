@@ -23,15 +23,18 @@ DEMO = $(LOADTEST) --rust-log warn,librdkafka=error demo
 demo: build ## Runs the whole pipeline for a minute and shows its books
 	@$(DEMO)
 
+# For brokers that live a minute or two: the second compiler of Java's would be at work for as long.
+BRIEF = JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1
+
 # Several runs at once: each of them mostly waits, for leases, elections and clusters that are given up.
-FAULTS = $(LOADTEST) --rust-log off faults --jobs $(JOBS)
+FAULTS = $(BRIEF) $(LOADTEST) --rust-log off faults --jobs $(JOBS)
 JOBS ?= 4
 
 # Four tests at once: they, too, mostly wait. The 25 seeds: the last six faults alone, then a round of pairs that meets
 # every fault.
 .PHONY: test
 test: build ## Runs every test, with real Kafka and real Redis
-	RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast
+	$(BRIEF) RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast
 	@$(FAULTS) --seed 32 --seeds 25
 
 # What a virtual environment of Python takes.
@@ -102,7 +105,7 @@ flips: build ## 1,000 flips at a 1 s interval under traffic
 # Release builds: nothing else is worth measuring.
 RELEASE = $(CARGO) run --release --quiet --package loadtest --bin loadtest -- --log-format text
 
-# BENCH_ARGS: further arguments, as --growth-records 100000000.
+# BENCH_ARGS: further arguments, as --growth-records 100000000 or --only drain.
 .PHONY: bench
 bench: tools ## Measures every goal of performance in forty minutes, QUICK=1 in ten; writes target/bench
 	$(CARGO) build --release --workspace --bins
