@@ -41,8 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Input that a full master refused flows again below this share of its maxmemory.
 const ROOMY: f64 = 0.75;
 
-/// Progress is not expected for so long after a refusal of Redis: longer than the next attempt waits and is answered.
-const REFUSED: Duration = Duration::from_secs(15);
+/// Progress is not expected for so long after a look that found SETs waiting for Redis: longer than the next attempt
+/// takes to be answered or given up.
+const EXCUSE: Duration = Duration::from_secs(15);
 
 /// Reasons to pause the input.
 const NO_LEASE: &str = "lease";
@@ -260,14 +261,14 @@ impl IngestLoop {
         if self.resend.is_empty() {
             return Ok(());
         }
+        // Nothing is taken meanwhile, and reading goes on until the buffer is full: its memory is what says that more
+        // ingestors are wanted. Whether Redis refuses or does not answer, a restart would mend nothing.
+        self.parts.consumer.excuse(EXCUSE);
         let now = BootInstant::now();
         if self.resend.block() == Some(Block::OutOfMemory) && !self.is_roomy() {
             self.resend.postpone(now);
         }
         if self.resend.block().is_some() {
-            // Nothing is taken meanwhile, and reading goes on until the buffer is full: its memory is what says that
-            // more ingestors are wanted.
-            self.parts.consumer.excuse(REFUSED);
             self.handle(WriterEvent::Blocked)?;
         }
         let due = self.resend.take_due(now);
