@@ -90,7 +90,7 @@ pub async fn bench(args: &BenchArgs) -> anyhow::Result<Report> {
     let mut ground = Box::pin(Ground::start(plan, dir.clone(), Progress::new(steps))).await?;
     args.size.name().clone_into(&mut ground.report.size);
     for part in parts {
-        let done = Box::pin(part.measure(&mut ground)).await;
+        let done = part.measure(&mut ground).await;
         close(&mut ground, part, done)?;
     }
     Ok(ground.report)
@@ -148,5 +148,25 @@ impl Part {
             Self::Growth => 2 * growth + plan.spread_hosts.len() as u64,
             Self::Everything => 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_is_measured_and_everything_where_nothing_is() {
+        let parts = |only: &[Part]| {
+            let args = BenchArgs {
+                size: Size::Smoke,
+                only: only.to_vec(),
+                growth_records: None,
+                dir: PathBuf::new(),
+            };
+            args.parts()
+        };
+        assert_eq!(parts(&[Part::Growth, Part::Drain]), [Part::Drain, Part::Growth]);
+        assert_eq!(parts(&[]), Part::value_variants());
     }
 }
