@@ -1,6 +1,7 @@
 //! The whole pipeline on this machine: what it sustains, where the CPU goes, how it recovers from a burst, and that
 //! its books balance.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -16,7 +17,6 @@ use super::pilot::Pilot;
 use super::report::{Curve, Line, Share};
 use super::sink::{self, Sink};
 use super::size::Everything;
-use super::statistics::MOST_DISTURBANCE;
 use crate::audit::{AuditArgs, audit};
 use crate::run::{Run, RunSettings};
 use crate::service::Kind;
@@ -36,7 +36,7 @@ const CAUGHT_UP: f64 = 1.0;
 /// A burst is given up as not recovered from after so long.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(240);
 
-/// A generator that makes less of the records it should makes no burst.
+/// A generator that makes less than this part of the records it should makes no burst.
 const A_BURST: f64 = 0.8;
 
 /// One look at a running pipeline.
@@ -226,16 +226,14 @@ async fn burst(ground: &mut Ground, flight: &mut Flight, plan: &Everything) -> a
     let made = float(flight.flow.acknowledged() - before) / plan.burst_for.as_secs_f64();
     flight.flow.set_rate(base);
     let recovered = flight.catch_up(RECOVERED_WITHIN).await?.as_secs_f64();
-    let disturbance = ground.disturbance()?;
-    // On a machine that others kept busy the row says so itself.
-    if made < A_BURST * float(peak) && disturbance <= MOST_DISTURBANCE {
-        let failure =
-            format!("the burst: of {peak} records/s the generator made {made:.0}: none was measured");
-        ground.report.failures.push(failure);
+    let mut disturbance = ground.disturbance()?;
+    let mut done = format!("burst of {peak} records/s: recovered after {recovered:.0} s");
+    // What was no burst says nothing of how one is recovered from.
+    if made < A_BURST * float(peak) {
+        disturbance = 1.0;
+        write!(done, ", but the generator made only {made:.0} records/s")?;
     }
-    ground.progress.step(&format!(
-        "burst of {peak} records/s: recovered after {recovered:.0} s"
-    ));
+    ground.progress.step(&done);
     ground.report.add(&BURST, vec![recovered], disturbance);
     Ok(())
 }
