@@ -147,7 +147,7 @@ fn a_redis_master_runs_out_of_memory() {
         .await;
         // One master of each cluster is full, so that turning to the other one does not help.
         set_maxmemory(&pipeline, "1").await;
-        let producing = pipeline.produce(8, 2_000, 12_000);
+        let producing = pipeline.produce(8, 6_000, 30_000);
         let is_refused = async |run: &Run| {
             let out_of_memory = [("kind", "oom")];
             Ok(run
@@ -156,6 +156,12 @@ fn a_redis_master_runs_out_of_memory() {
                 > 0.0)
         };
         pipeline.wait_until("a SET is refused", is_refused).await;
+        // More than a batch beyond what was in flight: its backlog is what an autoscaler sees of an ingestor.
+        let reads_on = async |run: &Run| {
+            let polled = run.metric(Kind::Ingestor, "kafka_consumer_messages_total", &[]);
+            Ok(polled.await > 15_000.0)
+        };
+        pipeline.wait_until("the ingestor reads on", reads_on).await;
         set_maxmemory(&pipeline, "0").await;
         producing.await.unwrap();
         let has_turned = async |run: &Run| {
