@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use generations::protocol::DrainReport;
-use generations::{Cluster, SlotCount};
+use generations::{Cluster, SlotCount, Stability};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,8 @@ use crate::publish::Publisher;
 
 /// Between two passes that found nothing to do but are not complete.
 const BREATH: Duration = Duration::from_millis(200);
+/// Between two lines of the log that say why a drain does not end.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// What the drain of one generation needs.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl GenerationDrain {
     /// Kafka will not take a batch. Redis that does not answer is tried again for as long as it takes.
     pub(crate) async fn run(&self, stop: &CancellationToken) -> anyhow::Result<Option<DrainReport>> {
         let started = Instant::now();
+        let mut told = started;
         loop {
             if stop.is_cancelled() {
                 return Ok(None);
@@ -54,8 +57,12 @@ impl GenerationDrain {
                         return Ok(Some(report));
                     }
                 }
-                Ok(_) => {
+                Ok(stability) => {
                     if !self.pass(stop).await? {
+                        if told.elapsed() >= TELL_EVERY {
+                            told = Instant::now();
+                            self.tell(&stability);
+                        }
                         self.breathe(stop).await;
                     }
                 }
@@ -74,6 +81,17 @@ impl GenerationDrain {
     /// The verbs.
     pub(crate) fn cluster_drain(&self) -> &generations::Drain {
         &self.publisher.drain
+    }
+
+    /// What a drain waits for that finds nothing to publish, and that no pass of its own will change.
+    fn tell(&self, stability: &Stability) {
+        tracing::warn!(
+            generation = self.publisher.generation,
+            masters_agree = stability.agree,
+            moving_slots = ?stability.moving,
+            filled_slots = stability.filled.len(),
+            "cluster not drained yet: it has to be one thing, without a slot that moves"
+        );
     }
 
     async fn breathe(&self, stop: &CancellationToken) {
