@@ -2,11 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use messagebus::offsets;
+use redis::cmd;
 
 use super::{LOOK_EVERY, Run};
 use crate::service::Kind;
 use crate::stack::RedisCluster;
+
+/// What is left takes a Kafka client a question: looking as often as elsewhere would keep the broker busy.
+const LOOK_FOR_REST_EVERY: Duration = Duration::from_secs(1);
 
 impl Run {
     /// Waits until everything that is in the input has reached every partner.
@@ -37,12 +42,14 @@ impl Run {
             if Instant::now() > until {
                 let partitions = self.input_partitions().await;
                 let logs = self.keep();
+                std::fs::write(logs.join("redis-nodes"), views(clusters).await)
+                    .context("writing nodes' views")?;
                 anyhow::bail!(
                     "the pipeline does not come to rest: {left}; logs are in {}; input partitions: {partitions}",
                     logs.display()
                 );
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(LOOK_FOR_REST_EVERY).await;
         }
     }
 
@@ -156,4 +163,17 @@ impl Run {
         let done: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
         Ok(ends.iter().map(|(_, end)| end).sum::<i64>() - done)
     }
+}
+
+/// How every node sees its cluster: what a drain waits for, where it does not end.
+async fn views(clusters: &[RedisCluster; 2]) -> String {
+    let mut views = String::new();
+    for cluster in clusters {
+        for node in cluster.numbers() {
+            let view = cluster.run::<String>(node, cmd("CLUSTER").arg("NODES")).await;
+            views += &view.unwrap_or_else(|error| format!("{error:#}\n"));
+            views.push('\n');
+        }
+    }
+    views
 }
