@@ -12,7 +12,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::peer::is_of_process;
+use super::peer::ports_of;
 use super::{Sky, Weather, Whose};
 
 const CHUNK: usize = 16 << 10;
@@ -50,7 +50,7 @@ impl Connection {
             weather: Weather::Fair,
             passed: 0,
         };
-        connection.look_up();
+        connection.look_up(|_, id| ports_of(id).contains(&port));
         connection
     }
 
@@ -152,22 +152,25 @@ impl Connection {
         let is_new = self.sky.has_changed().unwrap_or(false);
         // What a client says may come later than the weather that is for those who say it.
         if is_new || matches!(self.sky.borrow().whose, Whose::Saying(_)) {
-            self.look_up();
+            let port = self.port;
+            self.look_up(|sky, _| sky.ports.contains(&port));
         }
         self.weather
     }
 
-    fn look_up(&mut self) {
-        let Sky { weather, whose } = *self.sky.borrow_and_update();
-        let is_meant = match whose {
+    /// `is_of_process` says whether it is of the one that the weather is for: of a connection that stood when that
+    /// changed, the sky knows.
+    fn look_up(&mut self, is_of_process: impl FnOnce(&Sky, u32) -> bool) {
+        let sky = self.sky.borrow_and_update().clone();
+        let is_meant = match sky.whose {
             Whose::All => true,
-            Whose::Process(id) => weather != Weather::Fair && is_of_process(self.port, id),
+            Whose::Process(id) => is_of_process(&sky, id),
             Whose::Saying(text) => {
                 let opening = self.opening.lock();
                 opening.windows(text.len()).any(|said| said == text.as_bytes())
             }
         };
-        let weather = if is_meant { weather } else { Weather::Fair };
+        let weather = if is_meant { sky.weather } else { Weather::Fair };
         if self.weather != weather {
             self.weather = weather;
             self.passed = 0;

@@ -6,7 +6,9 @@
 mod connection;
 mod peer;
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use connection::Connection;
+use peer::ports_of;
 
 /// How the network behaves between clients and what they talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +50,26 @@ pub enum Whose {
 }
 
 /// The weather, and for whom; it is fair for all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sky {
     weather: Weather,
     whose: Whose,
+    /// From where the process had connections when the weather changed, if it is for one.
+    ports: Arc<HashSet<u16>>,
+}
+
+impl Sky {
+    fn new(weather: Weather, whose: Whose) -> Self {
+        let ports = match whose {
+            Whose::Process(id) => ports_of(id),
+            Whose::All | Whose::Saying(_) => HashSet::new(),
+        };
+        Self {
+            weather,
+            whose,
+            ports: Arc::new(ports),
+        }
+    }
 }
 
 /// A proxy in front of one address. Gone, with every connection, when dropped.
@@ -70,11 +89,7 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.context("binding a proxy's port")?;
         let address = listener.local_addr().context("binding a proxy's port")?;
-        let fair = Sky {
-            weather: Weather::Fair,
-            whose: Whose::All,
-        };
-        let (sky, seen) = watch::channel(fair);
+        let (sky, seen) = watch::channel(Sky::new(Weather::Fair, Whose::All));
         let stop = CancellationToken::new();
         tokio::spawn(
             stop.clone()
@@ -95,7 +110,7 @@ impl Proxy {
 
     /// Changes the weather, also of the connections that stand.
     pub fn set(&self, weather: Weather, whose: Whose) {
-        self.sky.send_replace(Sky { weather, whose });
+        self.sky.send_replace(Sky::new(weather, whose));
     }
 }
 

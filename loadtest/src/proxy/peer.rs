@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 
-/// Whether the loopback connection from this port is one of the process `id`'s. A process that has ended has none.
-pub(super) fn is_of_process(port: u16, id: u32) -> bool {
+/// The ports from which the process `id` has connections on loopback. A process that has ended has none.
+///
+/// Reads the table of the whole machine, which takes a while on a busy one: not for each connection that stands.
+pub(super) fn ports_of(id: u32) -> HashSet<u16> {
     let sockets = sockets_of(id);
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    table
-        .lines()
-        .filter_map(row)
-        .any(|(local, inode)| local == port && sockets.contains(inode))
+    let rows = table.lines().filter_map(row);
+    rows.filter(|(_, inode)| sockets.contains(*inode))
+        .map(|(port, _)| port)
+        .collect()
 }
 
 /// Local port and inode of a row of `/proc/net/tcp` (proc(5)).
@@ -43,9 +45,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = stream.local_addr().unwrap().port();
-        assert!(is_of_process(port, std::process::id()));
-        assert!(!is_of_process(port, 1));
+        assert!(ports_of(std::process::id()).contains(&port));
+        assert!(!ports_of(1).contains(&port));
         drop(stream);
-        assert!(!is_of_process(port, std::process::id()));
+        assert!(!ports_of(std::process::id()).contains(&port));
     }
 }

@@ -102,4 +102,6 @@ async fn weather_is_for_those_it_is_meant_for() {
     assert_eq!(say(&mut stream, "hello").await.unwrap(), "hello");
     proxy.set(Weather::Refusing, Whose::Process(std::process::id()));
     assert!(rest(&mut stream).await.1);
+    let mut later = TcpStream::connect(proxy.address()).await.unwrap();
+    assert!(rest(&mut later).await.1);
 }
