@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use messagebus::{KafkaArgs, Record};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
@@ -41,6 +41,7 @@ pub(crate) type TopicEnds = BTreeMap<i32, Ends>;
 /// Reads a topic on from where the last look ended. Joins no group and commits nothing. Blocks.
 pub(crate) struct TopicReader {
     client: BaseConsumer<Silent>,
+    servers: String,
     topic: String,
     next: BTreeMap<i32, i64>,
 }
@@ -60,6 +61,7 @@ impl TopicReader {
             client: config
                 .create_with_context(Silent)
                 .with_context(|| format!("creating a reader of {topic}"))?,
+            servers: kafka.kafka_brokers.clone(),
             topic: topic.to_owned(),
             next: BTreeMap::new(),
         })
@@ -131,6 +133,10 @@ impl TopicReader {
                 }
                 // Whatever is missing before the end was compacted away.
                 Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
+                // May be as old as the last look: since then a broker has said where this topic ends.
+                Some(Err(error)) if is_of_the_way(&error) && heard.elapsed() < PATIENCE => {
+                    bootstrap::begin_again_after(&error, self.client.client(), &self.servers);
+                }
                 Some(Err(error)) => return Err(error.into()),
                 None => anyhow::ensure!(
                     heard.elapsed() < PATIENCE,
@@ -200,4 +206,16 @@ fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
         key: message.key(),
         payload: message.payload().unwrap_or_default(),
     }
+}
+
+/// Whether an error says that brokers cannot be reached, which passes.
+fn is_of_the_way(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+        )
+    )
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use loadtest::audit::Auditor;
 use loadtest::proxy::{Weather, Whose};
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
@@ -123,11 +124,14 @@ fn kafka_is_gone_leases_lapse_and_all_go_on_when_it_is_back() {
         let (mut stack, mut run) = start().await;
         let producing = produce_to(&run.kafka, 22, 500, 20_000);
         until(&mut run, "partners are told", |now| now.told > 500).await;
+        let mut auditor = Auditor::following(&run.auditor().unwrap(), &run.audit_args()).unwrap();
+        assert!(auditor.look().await.unwrap().balances());
         let lapses = run.logged(LAPSE);
         stack.broker_mut().kill().await.unwrap();
         wait_for_lapse(&mut run, lapses).await;
         stack.broker_mut().restart().await.unwrap();
         producing.await.unwrap();
+        assert!(auditor.look().await.unwrap().balances());
         close(&stack, run).await;
     });
 }
