@@ -87,7 +87,7 @@ fn probe(result: Result<(), Vec<String>>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::body::{Body, to_bytes};
     use axum::http::header::AUTHORIZATION;
     use axum::routing::post;
     use tower::ServiceExt as _;
@@ -95,21 +95,58 @@ mod tests {
     use super::*;
     use crate::metrics::{BusMetrics, Registrar};
 
-    async fn ask(token: &Token, method: Method, bearer: Option<&str>) -> StatusCode {
-        let registry = Registry::new();
-        let bus = BusMetrics::register(&Registrar::new(&registry, "test")).unwrap();
+    fn health() -> Health {
+        let registrar = Registrar::new(&Registry::new(), "test");
+        Health::new(BusMetrics::register(&registrar).unwrap())
+    }
+
+    async fn answer(health: Health, token: &Token, request: Request) -> Response {
         let state = AdminState {
-            registry,
-            health: Health::new(bus),
+            registry: Registry::new(),
+            health,
             token: token.clone(),
         };
         let extra = Router::new().route("/thing", post(async || "done").get(async || "seen"));
+        router(state, extra).oneshot(request).await.unwrap()
+    }
+
+    async fn ask(token: &Token, method: Method, bearer: Option<&str>) -> StatusCode {
         let mut request = Request::builder().method(method).uri("/thing");
         if let Some(bearer) = bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
         }
         let request = request.body(Body::empty()).unwrap();
-        router(state, extra).oneshot(request).await.unwrap().status()
+        answer(health(), token, request).await.status()
+    }
+
+    async fn probe(health: &Health, path: &str) -> (StatusCode, String) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = answer(health.clone(), &Token::new(None), request).await;
+        let status = answer.status();
+        let said = to_bytes(answer.into_body(), 1_000).await.unwrap();
+        (status, String::from_utf8(said.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn probes_answer_as_the_process_does_and_say_why_it_does_not() {
+        let starting = health();
+        starting.set_ready("zones", false);
+        let stuck = Health::stuck();
+        for (health, path, reason) in [
+            (&starting, "/livez", None),
+            (&starting, "/readyz", Some("not yet: zones\n")),
+            (&starting, "/startupz", Some("starting\n")),
+            (&stuck, "/livez", Some("topic[0] is stuck in group\n")),
+            (&stuck, "/readyz", None),
+            (&stuck, "/startupz", None),
+        ] {
+            let expected = match reason {
+                None => (StatusCode::OK, "ok\n"),
+                Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+            };
+            let (status, said) = probe(health, path).await;
+            assert_eq!((status, said.as_str()), expected, "{path}");
+        }
     }
 
     #[tokio::test]

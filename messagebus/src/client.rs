@@ -117,3 +117,27 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_promised_rests_on_these_settings() {
+        let kafka = KafkaArgs::plaintext("127.0.0.1:9092", "crawler-hints.");
+        let (group, producer) = (kafka.group_config("group"), kafka.producer_config());
+        for (config, key, value) in [
+            // What is acknowledged outlives a broker, and stands once.
+            (&producer, "acks", "all"),
+            (&producer, "enable.idempotence", "true"),
+            // A first start skips nothing, and only what is done is committed.
+            (&group, "auto.offset.reset", "earliest"),
+            (&group, "enable.auto.commit", "false"),
+            (&group, "enable.auto.offset.store", "false"),
+            // Who is killed is replaced within ten seconds.
+            (&group, "session.timeout.ms", "10000"),
+        ] {
+            assert_eq!(config.get(key), Some(value), "{key}");
+        }
+    }
+}

@@ -24,6 +24,17 @@ fn subject(joined: bool, committed: i64) -> Subject {
     }
 }
 
+impl Health {
+    /// One whose last check found a partition stuck.
+    pub(crate) fn stuck() -> Self {
+        let health = health();
+        for _ in 0..2 {
+            health.judge(&[subject(true, 1)], true);
+        }
+        health
+    }
+}
+
 #[test]
 fn the_start_is_over_when_every_group_is_joined() {
     let health = health();
