@@ -76,24 +76,34 @@ async fn each_role_needs_no_more_than_its_commands() {
     assert_eq!(drain_all(&drain).await.len(), 1_900);
 }
 
-/// Numbers of the connections by which names are written.
-async fn writing(cluster: &RedisCluster) -> HashSet<String> {
+/// Numbers of the connections of which the nodes say this.
+async fn connections(cluster: &RedisCluster, mark: &str) -> HashSet<String> {
     let mut numbers = HashSet::new();
     for node in &cluster.nodes {
         let list: String = node.run(cmd("CLIENT").arg("LIST")).await;
-        let writers = list.lines().filter(|line| line.contains(" cmd=set "));
-        numbers.extend(writers.filter_map(|line| Some(format!("{}:{}", node.port, line.split(' ').next()?))));
+        let marked = list.lines().filter(|line| line.contains(mark));
+        numbers.extend(marked.filter_map(|line| Some(format!("{}:{}", node.port, line.split(' ').next()?))));
     }
     numbers
+}
+
+/// Those by which names are written.
+async fn writing(cluster: &RedisCluster) -> HashSet<String> {
+    connections(cluster, " cmd=set ").await
+}
+
+/// Lets a user in with the password `other` as well.
+async fn add_password(cluster: &RedisCluster, user: &str) {
+    for node in &cluster.nodes {
+        let () = node.run(cmd("ACL").arg(("SETUSER", user, ">other"))).await;
+    }
 }
 
 #[tokio::test]
 async fn connections_turn_to_a_new_password_and_every_answer_comes() {
     let cluster = RedisCluster::start(3, &[]).await;
     add_user(&cluster, "ingestor").await;
-    for node in &cluster.nodes {
-        let () = node.run(cmd("ACL").arg(("SETUSER", "ingestor", ">other"))).await;
-    }
+    add_password(&cluster, "ingestor").await;
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), "secret\n").unwrap();
     let mut ingest = Ingest::start(&as_user(&cluster, "ingestor", password.path())).await;
@@ -117,6 +127,29 @@ async fn connections_turn_to_a_new_password_and_every_answer_comes() {
         "{sums:?}"
     );
     assert_eq!(cluster.key_count().await, sums.new);
+}
+
+#[tokio::test]
+async fn a_drains_connections_turn_to_a_new_password_and_every_answer_comes() {
+    let cluster = RedisCluster::start(3, &[]).await;
+    add_user(&cluster, "flipper").await;
+    add_password(&cluster, "flipper").await;
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(password.path(), "secret\n").unwrap();
+    let args = as_user(&cluster, "flipper", password.path());
+    let drain = Drain::new(Cluster::start(&args, ClusterName::A, metrics()).unwrap());
+    drain.cluster().refresh(0).await.unwrap();
+    assert!(drain.count_slots().await.unwrap().is_empty());
+    let drains = " user=flipper ";
+    let before = connections(&cluster, drains).await;
+    assert!(before.len() >= 3, "one a node: {before:?}");
+
+    std::fs::write(password.path(), "other\n").unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !connections(&cluster, drains).await.is_disjoint(&before) {
+        assert!(Instant::now() < deadline, "connections of the old password stay");
+        assert!(drain.count_slots().await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

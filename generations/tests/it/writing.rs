@@ -1,11 +1,13 @@
 //! The writer when nothing is wrong, and its books.
 
+use std::time::Instant;
+
 use generations::{Block, ClusterName, Outcome};
 use messagebus::clock::BootInstant;
 use redis::cmd;
 
 use crate::redis_cluster::RedisCluster;
-use crate::support::{Ingest, args, hash_sum, name};
+use crate::support::{Ingest, PATIENCE, args, hash_sum, name};
 
 #[tokio::test]
 async fn new_and_repeated_names_are_counted_exactly() {
@@ -62,6 +64,30 @@ async fn a_chunk_is_never_sent_after_its_lease() {
         (3, 1, Some(Block::Lapsed))
     );
     assert_eq!(cluster.key_count().await, 0);
+}
+
+#[tokio::test]
+async fn the_time_of_an_answer_is_read_when_the_reply_has_come() {
+    let cluster = RedisCluster::start(1, &[]).await;
+    let node = &cluster.nodes[0];
+    let mut ingest = Ingest::start(&args(&cluster)).await;
+    let () = node
+        .run(cmd("CLIENT").arg("PAUSE").arg(60_000).arg("WRITE"))
+        .await;
+    ingest.stage([&name(0, 1, 1, 0)]);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let clients: String = node.run(cmd("INFO").arg("clients")).await;
+        if clients.contains("blocked_clients:1\r") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the SET does not come: {clients}");
+    }
+    let before = BootInstant::now();
+    let () = node.run(cmd("CLIENT").arg("UNPAUSE")).await;
+    let answer = ingest.answer().await;
+    assert_eq!(answer.new, 1);
+    assert!(before <= answer.at && answer.at <= BootInstant::now());
 }
 
 #[tokio::test]
