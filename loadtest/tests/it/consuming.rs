@@ -1,16 +1,72 @@
 //! What a member of a group hands out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use loadtest::produce::producer;
+use loadtest::scrape::Scrape;
 use messagebus::metrics::{BusMetrics, Registrar};
-use messagebus::{Consumer, ConsumerOptions, consume};
-use prometheus::Registry;
+use messagebus::{
+    Consumer, ConsumerOptions, Health, KafkaArgs, OutRecord, RecordBatch, Span, consume, offsets,
+};
+use prometheus::{Registry, TextEncoder};
+use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{PATIENCE, broker, on_shared_threads, produce_to};
 
 const RECORDS: u32 = 10_000;
 const OF_A_BATCH: u32 = 1_000;
+/// Bytes that a consumer may hold.
+const BOUND: usize = 256 << 10;
+
+fn bus() -> (BusMetrics, Registry) {
+    let registry = Registry::new();
+    let bus = BusMetrics::register(&Registrar::new(&registry, "test")).unwrap();
+    (bus, registry)
+}
+
+/// Puts records of so many bytes into a partition of the input.
+async fn put(kafka: &KafkaArgs, partition: i32, records: usize, bytes: usize) {
+    let (topic, producer) = (kafka.topics().cache_misses(), producer(kafka).unwrap());
+    let (payload, mut reports) = (vec![7; bytes], Vec::new());
+    for _ in 0..records {
+        let record = OutRecord {
+            topic: &topic,
+            partition: Some(partition),
+            key: b"key",
+            payload: Some(&payload),
+            headers: &[],
+        };
+        reports.push(producer.enqueue(record).await.unwrap());
+    }
+    for report in reports {
+        report.await.unwrap();
+    }
+}
+
+async fn next(batches: &mut mpsc::Receiver<RecordBatch>) -> RecordBatch {
+    timeout(PATIENCE, batches.recv()).await.unwrap().unwrap()
+}
+
+/// Begins the spans that come, until they hold so many records.
+async fn begin(consumer: &Consumer, batches: &mut mpsc::Receiver<RecordBatch>, records: u32) -> Vec<Span> {
+    let mut begun: Vec<Span> = Vec::new();
+    while begun.iter().map(|span| span.records).sum::<u32>() < records {
+        let batch = next(batches).await;
+        begun.extend(batch.spans().iter().filter(|span| consumer.begin(span)));
+    }
+    begun
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut looks = interval(Duration::from_millis(20));
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        looks.tick().await;
+    }
+}
 
 async fn polled(consumer: &Consumer, records: u32) {
     let mut looks = interval(Duration::from_millis(50));
@@ -27,7 +83,7 @@ async fn polled(consumer: &Consumer, records: u32) {
 fn batches_grow_while_their_reader_is_behind() {
     on_shared_threads(async {
         let (_, kafka) = broker().await;
-        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "test")).unwrap();
+        let (bus, _) = bus();
         let options = ConsumerOptions {
             max_records: OF_A_BATCH as usize,
             max_wait: Duration::from_millis(1),
@@ -42,12 +98,150 @@ fn batches_grow_while_their_reader_is_behind() {
 
         let (mut records, mut number) = (0, 0);
         while records < RECORDS {
-            let batch = timeout(PATIENCE, batches.recv()).await.unwrap().unwrap();
+            let batch = next(&mut batches).await;
             records += u32::try_from(batch.len()).unwrap();
             number += 1;
         }
         // Two before the reader was behind, and the last one, which was not full.
         assert!(number <= 2 + RECORDS / OF_A_BATCH + 1, "{number} batches");
+        consumer.close().await;
+    });
+}
+
+#[test]
+fn what_nobody_reads_is_held_up_to_the_bound_and_the_rest_comes_later() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        put(&kafka, 0, 2_000, 1 << 10).await;
+        let options = ConsumerOptions {
+            max_wait: Duration::from_millis(1),
+            buffer_max_bytes: BOUND,
+            ..ConsumerOptions::new(kafka.topics().cache_misses(), "bounded")
+        };
+        let (consumer, mut batches) = consume(&kafka, options, bus().0).unwrap();
+        let mut held = vec![next(&mut batches).await, next(&mut batches).await];
+        until("the buffer is full", || consumer.buffered_bytes() >= BOUND).await;
+        // The thread that commits polls between two commits: it has had time to take more.
+        for batch in &held {
+            let span = batch.spans()[0];
+            assert!(consumer.begin(&span));
+            consumer.complete(&span);
+            let is_committed = || consumer.committed().contains(&(0, Some(span.to)));
+            until("what is done is committed", is_committed).await;
+        }
+        let bytes = consumer.buffered_bytes();
+        assert!(
+            bytes < BOUND + BOUND / 2,
+            "the bound and a batch, not {bytes} bytes"
+        );
+
+        held.reverse();
+        let mut expected = 0;
+        while expected < 2_000 {
+            let batch = match held.pop() {
+                Some(batch) => batch,
+                None => next(&mut batches).await,
+            };
+            for record in batch.records() {
+                assert_eq!((record.partition, record.offset), (0, expected));
+                expected += 1;
+            }
+        }
+        consumer.close().await;
+    });
+}
+
+#[test]
+fn a_group_is_left_when_what_has_begun_is_done_and_committed() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        let topic = kafka.topics().cache_misses();
+        let options = ConsumerOptions::new(&topic, "leaving");
+        let (consumer, mut batches) = consume(&kafka, options, bus().0).unwrap();
+        put(&kafka, 0, 1, 1).await;
+        let span = begin(&consumer, &mut batches, 1).await[0];
+        let leaving = tokio::spawn({
+            let consumer = consumer.clone();
+            async move { consumer.close().await }
+        });
+        // Only now, when no commit of every day is to come.
+        let is_left = || consumer.is_leaving(&span) || !consumer.is_current(&span);
+        until("the group is being left", is_left).await;
+        consumer.complete(&span);
+        timeout(PATIENCE, leaving).await.unwrap().unwrap();
+        let committed = offsets::committed(&kafka, "leaving", &topic).await.unwrap();
+        assert!(committed.contains(&(0, Some(1))), "{committed:?}");
+    });
+}
+
+#[test]
+fn a_partition_moves_when_what_has_begun_of_it_is_done_and_committed() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        let topic = kafka.topics().cache_misses();
+        let join = || consume(&kafka, ConsumerOptions::new(&topic, "moving"), bus().0).unwrap();
+        let (first, mut batches) = join();
+        for partition in 0..6 {
+            put(&kafka, partition, 1, 1).await;
+        }
+        let begun = begin(&first, &mut batches, 6).await;
+        let (second, _repeats) = join();
+        let is_moving = |span: &Span| first.is_leaving(span) || !first.is_current(span);
+        until("partitions move", || begun.iter().any(is_moving)).await;
+        begun.iter().for_each(|span| first.complete(span));
+        until("the second has them", || !second.partitions().is_empty()).await;
+        let committed = offsets::committed(&kafka, "moving", &topic).await.unwrap();
+        for status in second.partitions() {
+            assert!(committed.contains(&(status.partition, Some(1))), "{committed:?}");
+        }
+        second.close().await;
+        first.close().await;
+    });
+}
+
+/// What is exported of a partition's lag, in records and in seconds.
+fn lag(registry: &Registry, partition: &str) -> [f64; 2] {
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let metrics = Scrape::parse(&text).unwrap();
+    ["kafka_consumer_lag_messages", "kafka_consumer_lag_seconds"]
+        .map(|name| metrics.sum(name, &[("partition", partition)]))
+}
+
+#[test]
+fn lag_is_exported_until_all_is_done_also_of_a_stopped_partition() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        let (bus, registry) = bus();
+        let options = ConsumerOptions::new(kafka.topics().cache_misses(), "lagging");
+        let (consumer, mut batches) = consume(&kafka, options, bus.clone()).unwrap();
+        let is_behind = |records: f64| {
+            let [messages, seconds] = lag(&registry, "0");
+            messages == records && seconds > 0.0
+        };
+        let is_done = || lag(&registry, "0") == [0.0, 0.0];
+
+        put(&kafka, 0, 5, 1).await;
+        let begun = begin(&consumer, &mut batches, 5).await;
+        until("five are begun and not done", || is_behind(5.0)).await;
+        begun.iter().for_each(|span| consumer.complete(span));
+        until("they are done", is_done).await;
+
+        assert!(consumer.stop_partition(0));
+        // What comes now is polled by a thread that has stopped the other partition.
+        put(&kafka, 1, 1, 1).await;
+        consumer.complete(&begin(&consumer, &mut batches, 1).await[0]);
+        put(&kafka, 0, 7, 1).await;
+        let (health, stop) = (Health::new(bus), CancellationToken::new());
+        health.watch_consumer(&consumer);
+        let checking = tokio::spawn(health.run(stop.clone()));
+        until("seven wait behind the stop", || is_behind(7.0)).await;
+        stop.cancel();
+        checking.await.unwrap().unwrap();
+
+        assert!(consumer.resume_partition(0));
+        let begun = begin(&consumer, &mut batches, 7).await;
+        begun.iter().for_each(|span| consumer.complete(span));
+        until("all is done", is_done).await;
         consumer.close().await;
     });
 }
