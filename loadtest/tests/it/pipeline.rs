@@ -1,11 +1,14 @@
 //! Without faults.
 
+use hint_schema::cache_miss::CacheMiss;
 use loadtest::audit::Report;
 use loadtest::partners::Misbehaviour;
+use loadtest::produce::{produce_zones, producer};
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
+use messagebus::{OutRecord, now_ms};
 
-use crate::support::{Pipeline, on_shared_threads, zones};
+use crate::support::{Pipeline, on_shared_threads, zone_of, zones};
 
 #[test]
 fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
@@ -144,5 +147,76 @@ fn a_host_that_opts_out_while_its_hints_wait_is_not_sent() {
         assert!(pipeline.last_metric("dispatcher_urls_total", &opted_out) > 0.0);
         assert!(!pipeline.has_got("south", "www.site-0.example"));
         assert!(pipeline.has_got("north", "www.site-0.example"));
+    });
+}
+
+/// The zone of [`a_zone_that_opts_in_or_out_while_ingestors_run_is_heard_of`].
+const LATE: u64 = 900;
+
+async fn zones_known(run: &Run, state: &str) -> f64 {
+    run.metric(Kind::Ingestor, "optin_zones", &[("state", state)])
+        .await
+}
+
+/// Sends a record of that zone.
+async fn send_late(run: &Run, url: &str) {
+    let miss = CacheMiss {
+        timestamp_ms: now_ms(),
+        url,
+        zone_id: LATE,
+        origin_status: 200,
+        content_type: "text/html",
+        ..CacheMiss::default()
+    };
+    let (topic, payload) = (run.kafka.topics().cache_misses(), miss.encode());
+    let record = OutRecord {
+        topic: &topic,
+        partition: None,
+        key: b"www.late.example",
+        payload: Some(&payload),
+        headers: &[],
+    };
+    producer(&run.kafka).unwrap().send(record).await.unwrap();
+}
+
+#[test]
+fn a_zone_that_opts_in_or_out_while_ingestors_run_is_heard_of() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        let mut zone = zone_of(LATE, "www.late.example", "own-key-of-the-late-zone");
+        produce_zones(&pipeline.run.kafka, std::slice::from_ref(&zone))
+            .await
+            .unwrap();
+        let has_opted_in = async |run: &Run| Ok(zones_known(run, "enabled").await == 13.0);
+        pipeline
+            .wait_until("the ingestor hears of it", has_opted_in)
+            .await;
+        pipeline.wait_for_key_file(&zone.hosts[0], 200).await;
+        send_late(&pipeline.run, "https://www.late.example/in").await;
+        let are_told = async |run: &Run| {
+            let mut names = run.partner_names().iter();
+            Ok(names.all(|name| run.partners.status(name).urls == 1))
+        };
+        pipeline.wait_until("partners are told", are_told).await;
+
+        zone.enabled = false;
+        produce_zones(&pipeline.run.kafka, std::slice::from_ref(&zone))
+            .await
+            .unwrap();
+        let has_opted_out = async |run: &Run| Ok(zones_known(run, "disabled").await == 1.0);
+        pipeline
+            .wait_until("the ingestor hears of it", has_opted_out)
+            .await;
+        send_late(&pipeline.run, "https://www.late.example/out").await;
+        let is_filtered = async |run: &Run| {
+            let filtered = [("outcome", "filtered"), ("reason", "not_opted_in")];
+            let filtered = run.metric(Kind::Ingestor, "ingestor_records_total", &filtered);
+            Ok(filtered.await == 1.0)
+        };
+        pipeline.wait_until("its record is filtered", is_filtered).await;
+        let report = pipeline.close().await;
+        assert_eq!(report.records, 2, "{report}");
+        let told = pipeline.accepted_by("north").into_keys();
+        assert!(told.eq(["https://www.late.example/in"]));
     });
 }

@@ -246,12 +246,16 @@ impl Pipeline {
             .await
             .unwrap();
         // The key file of a host that opted out is gone.
-        let host = zone.hosts.first().unwrap();
+        self.wait_for_key_file(zone.hosts.first().unwrap(), 404).await;
+    }
+
+    /// Waits until the dispatcher answers so for the file of a host's own key.
+    pub(crate) async fn wait_for_key_file(&self, host: &ZoneHost, status: u16) {
         let url = format!("http://{}/{}.txt", self.run.keys, host.key);
         let deadline = Instant::now() + PATIENCE;
         let ask = || reqwest::Client::new().get(&url).header("host", &host.name).send();
-        while ask().await.unwrap().status() != 404 {
-            assert!(Instant::now() < deadline, "the opt-out is not read");
+        while ask().await.unwrap().status() != status {
+            assert!(Instant::now() < deadline, "the zone's change is not read");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
