@@ -17,6 +17,8 @@ use crate::support::{PATIENCE, broker, on_shared_threads, produce_until, read_lo
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Of the first certificate: longer than services take to start and to turn to the next.
+const FIRST: Duration = Duration::from_secs(180);
 const ROTATIONS: usize = 3;
 
 /// The broker that tests share has one set of certificates: who replaces it is alone.
@@ -47,21 +49,24 @@ impl Patience {
     }
 }
 
-async fn start() -> (Stack, Run) {
+/// Says as well when the services' first certificate ends.
+async fn start() -> (Stack, Run, i64) {
     let shape = Shape {
         masters: 3,
         has_replicas: false,
         is_proxied: true,
     };
     let stack = Stack::start_as("crawler-hints.", shape, true).await.unwrap();
+    let first = stack.broker().issue_certificates(FIRST).unwrap();
+    let end = first.end().unwrap();
     let settings = RunSettings {
         ingestors: 2,
         flippers: 2,
-        tls: Some(stack.broker().issue_certificates(HOUR).unwrap()),
+        tls: Some(first),
         ..RunSettings::default()
     };
     let run = start_run(stack.kafka(), &stack.clusters, &zones(), settings).await;
-    (stack, run)
+    (stack, run, end)
 }
 
 /// Replaces every service's certificate, and waits until nobody shows another. Returns when it ends.
@@ -137,7 +142,7 @@ async fn cut_everything(stack: &Stack, run: &mut Run) {
 #[test]
 fn certificates_are_rotated_under_load_and_nothing_is_lost() {
     on_shared_threads(async {
-        let (stack, mut run) = start().await;
+        let (stack, mut run, first) = start().await;
         let stop = CancellationToken::new();
         let producing = produce_until(stop.clone(), &run.kafka, 24, 500, u64::MAX);
         let mut before = None;
@@ -150,6 +155,8 @@ fn certificates_are_rotated_under_load_and_nothing_is_lost() {
         }
         rotate(&stack, &mut run, HOUR).await;
         wait_for_end(&mut run, before.unwrap()).await;
+        // Who kept it, whatever it says, is not let in again.
+        wait_for_end(&mut run, first).await;
         let errors = errors(&run).await;
         assert!(errors.is_empty(), "{errors:#?}\nlogs: {}", run.keep().display());
 
