@@ -1,5 +1,6 @@
 //! The whole pipeline as real processes: services, partners, and the questions a run is asked.
 
+mod asking;
 mod books;
 mod certificates;
 mod flipper;

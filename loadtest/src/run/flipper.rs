@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{ADMIN_TOKEN, Run};
+use super::Run;
 use crate::service::Kind;
 
 /// `GET /generations`, as far as a run asks.
@@ -61,7 +61,7 @@ impl Run {
     /// # Errors
     /// None works.
     pub async fn flip(&self) -> anyhow::Result<()> {
-        self.ask_flipper("flip").await
+        self.ask(Kind::Flipper, "flip").await
     }
 
     /// Asks the flipper that works to read a generation's input again.
@@ -69,20 +69,7 @@ impl Run {
     /// # Errors
     /// None works, or the generation has no verdict.
     pub async fn replay(&self, generation: u64) -> anyhow::Result<()> {
-        self.ask_flipper(&format!("generations/{generation}/replay"))
+        self.ask(Kind::Flipper, &format!("generations/{generation}/replay"))
             .await
-    }
-
-    async fn ask_flipper(&self, what: &str) -> anyhow::Result<()> {
-        let mut answers = Vec::new();
-        for flipper in self.of(Kind::Flipper) {
-            let request = self.client.post(format!("http://{}/{what}", flipper.admin));
-            match request.bearer_auth(ADMIN_TOKEN).send().await {
-                Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => answers.push(answer.text().await.unwrap_or_default()),
-                Err(error) => answers.push(error.to_string()),
-            }
-        }
-        anyhow::bail!("no flipper does POST /{what}: {answers:?}")
     }
 }

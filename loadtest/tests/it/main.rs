@@ -14,6 +14,7 @@ mod logs;
 mod memory;
 mod passwords;
 mod pipeline;
+mod rejecting;
 mod settings;
 mod support;
 mod tls;

@@ -1,0 +1,193 @@
+//! Bad records: what is kept of each, and what becomes of a partition that brings nothing else.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use hint_schema::cache_miss::CacheMiss;
+use loadtest::produce::producer;
+use loadtest::run::{Run, RunSettings};
+use loadtest::service::Kind;
+use messagebus::{KafkaArgs, OutRecord, ProduceError, now_ms, offsets};
+use rdkafka::Message;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::task::spawn_blocking;
+
+use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+
+const MALFORMED: &[u8] = b"no capnp message at all";
+/// Bytes of a value that are kept.
+const KEPT: usize = 64 << 10;
+/// So many in a row stop a partition.
+const IN_A_ROW: usize = 1_000;
+
+/// Puts records into a partition.
+async fn put(kafka: &KafkaArgs, topic: &str, partition: i32, payloads: &[&[u8]]) -> Result<(), ProduceError> {
+    let producer = producer(kafka).unwrap();
+    let mut reports = Vec::new();
+    for payload in payloads {
+        let record = OutRecord {
+            topic,
+            partition: Some(partition),
+            key: b"key",
+            payload: Some(payload),
+            headers: &[],
+        };
+        reports.push(producer.enqueue(record).await?);
+    }
+    for report in reports {
+        report.await?;
+    }
+    Ok(())
+}
+
+/// Lets a topic take records, or none: each is some milliseconds old when it comes.
+async fn open(kafka: &KafkaArgs, topic: &str, is_open: bool) {
+    let client: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();
+    let oldest = if is_open { "9223372036854775807" } else { "0" };
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let change = change.set("message.timestamp.before.max.ms", oldest);
+    let changed = client.alter_configs([&change], &AdminOptions::new()).await;
+    changed.unwrap().remove(0).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while put(kafka, topic, 0, &[b"probe"]).await.is_ok() != is_open {
+        assert!(Instant::now() < deadline, "{topic} does not follow");
+    }
+}
+
+/// A copy in the topic `rejected`: its headers and its value.
+type Copy = (Vec<(String, String)>, Vec<u8>);
+
+/// The copies in a topic, each once.
+async fn copies(kafka: &KafkaArgs, topic: String) -> BTreeSet<Copy> {
+    let ends = offsets::log_end(kafka, &topic).await.unwrap();
+    let mut left: i64 = ends.iter().map(|(_, end)| end).sum();
+    let mut list = TopicPartitionList::new();
+    for (partition, _) in ends {
+        let begin = Offset::Beginning;
+        list.add_partition_offset(&topic, partition, begin).unwrap();
+    }
+    let client: BaseConsumer = kafka.client_config().set("group.id", "copies").create().unwrap();
+    let read = move || {
+        client.assign(&list).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let mut copies = BTreeSet::new();
+        while left > 0 {
+            assert!(Instant::now() < deadline, "{left} records do not come");
+            if let Some(message) = client.poll(Duration::from_millis(100)) {
+                copies.extend(copy(&message.unwrap()));
+                left -= 1;
+            }
+        }
+        copies
+    };
+    spawn_blocking(read).await.unwrap()
+}
+
+/// Nothing for what an ingestor did not write.
+fn copy(message: &BorrowedMessage<'_>) -> Option<Copy> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let headers = message.headers()?.iter();
+    let headers = headers.map(|header| (header.key.to_owned(), text(header.value.unwrap())));
+    Some((headers.collect(), message.payload()?.to_vec()))
+}
+
+async fn committed(run: &Run, partition: i32) -> anyhow::Result<Option<i64>> {
+    let topics = run.kafka.topics();
+    let all = offsets::committed(&run.kafka, &topics.group("ingestor"), &topics.cache_misses()).await?;
+    Ok(all
+        .into_iter()
+        .find(|(of, _)| *of == partition)
+        .and_then(|(_, offset)| offset))
+}
+
+#[test]
+fn a_rejected_record_is_committed_once_it_stands_in_its_topic_as_it_came() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        let kafka = pipeline.run.kafka.clone();
+        let (input, rejected) = (kafka.topics().cache_misses(), kafka.topics().rejected());
+        open(&kafka, &rejected, false).await;
+        let large = [*b"sixteen bytes of"; KEPT / 16 + 1].concat();
+        put(&kafka, &input, 0, &[MALFORMED, &large]).await.unwrap();
+        let is_judged = async |run: &Run| {
+            let rejected = [("outcome", "rejected")];
+            Ok(run
+                .metric(Kind::Ingestor, "ingestor_records_total", &rejected)
+                .await
+                >= 2.0)
+        };
+        pipeline.wait_until("both are judged", is_judged).await;
+        let good = CacheMiss {
+            timestamp_ms: now_ms(),
+            url: "https://www.site-0.example/good",
+            zone_id: 1,
+            origin_status: 200,
+            content_type: "text/html",
+            ..CacheMiss::default()
+        };
+        put(&kafka, &input, 1, &[&good.encode()]).await.unwrap();
+        let is_committed = async |run: &Run| Ok(committed(run, 1).await? == Some(1));
+        pipeline
+            .wait_until("what came later is committed", is_committed)
+            .await;
+        assert_eq!(committed(&pipeline.run, 0).await.unwrap(), None);
+
+        open(&kafka, &rejected, true).await;
+        let is_committed = async |run: &Run| Ok(committed(run, 0).await? == Some(2));
+        pipeline.wait_until("they are committed", is_committed).await;
+        let copy = |reason: &str, offset: &str, value: &[u8]| {
+            let headers = [
+                ("reason", reason),
+                ("topic", input.as_str()),
+                ("partition", "0"),
+                ("offset", offset),
+            ];
+            let headers = headers.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            (headers.to_vec(), value.to_vec())
+        };
+        let expected = [
+            copy("decode", "0", MALFORMED),
+            copy("too_large", "1", &large[..KEPT]),
+        ];
+        assert!(copies(&kafka, rejected).await == BTreeSet::from(expected));
+        pipeline.close().await;
+    });
+}
+
+#[test]
+fn a_bad_deployment_stops_its_partition_alone_until_on_call_resumes_it() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        let kafka = pipeline.run.kafka.clone();
+        let input = kafka.topics().cache_misses();
+        put(&kafka, &input, 0, &[MALFORMED; IN_A_ROW]).await.unwrap();
+        let is_stopped = async |run: &Run| {
+            let stopped = run.metric(Kind::Ingestor, "ingestor_stopped_partitions", &[]);
+            Ok(stopped.await == 1.0)
+        };
+        pipeline.wait_until("the partition is stopped", is_stopped).await;
+
+        let produced = pipeline.produce(32, 0, 3_000).await.unwrap();
+        let others_are_read = async |run: &Run| {
+            for (partition, end) in offsets::log_end(&kafka, &input).await? {
+                if partition > 0 && committed(run, partition).await?.unwrap_or(0) < end {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        pipeline.wait_until("the others go on", others_are_read).await;
+        assert!(pipeline.run.input_lag().await.unwrap() > 0, "its own waits");
+        for ingestor in pipeline.run.of(Kind::Ingestor) {
+            assert!(ingestor.is_live().await, "a restart would mend nothing");
+        }
+
+        pipeline.run.resume_partition(0).await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(report.records, IN_A_ROW as u64 + produced, "{report}");
+    });
+}
