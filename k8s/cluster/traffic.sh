@@ -22,16 +22,6 @@ end_traffic() { n delete job "$1" --cascade=foreground --wait --timeout=5m >/dev
 
 audit() { n exec partners-0 -- loadtest audit --partners north,south --at-rest "$@"; }
 
-# books URLS: waits until all that came in is delivered, lost 0 and invented 0, and shows it: of more URLs than these, or
-# the books would say nothing.
-books() {
-    eventually 1800 "the books balance" audit
-    audit | tail -2
-    local accepted
-    accepted=$(audit --json | jq .accepted_urls)
-    [ "$accepted" -gt "$1" ] || fail "only $accepted URLs were accepted: expected more than $1"
-}
-
 # restarts: of every pod that is not about to end, a line each.
 restarts() {
     n get pods --selector app.kubernetes.io/part-of=crawler-hints --output json |
