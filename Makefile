@@ -141,3 +141,8 @@ cluster-down: ## Ends it, and sees that nothing of it is left
 cluster-test: images ## Tests the manifests in a real Kubernetes (as root)
 	@scripts/install-tools $(CLUSTER_TOOLS)
 	@k8s/cluster/test
+
+.PHONY: compose-test
+compose-test: images ## Tries compose.yaml on a real Docker engine, under traffic and restarts (as root, or with Docker)
+	@scripts/install-tools $(IMAGE_TOOLS) go:golang-go
+	@k8s/compose/test
