@@ -173,7 +173,8 @@ fn a_bad_deployment_stops_its_partition_alone_until_on_call_resumes_it() {
 
         let produced = pipeline.produce(32, 0, 3_000).await.unwrap();
         let others_are_read = async |run: &Run| {
-            for (partition, end) in offsets::log_end(&kafka, &input).await? {
+            let ends = offsets::log_end(&run.kafka, &run.kafka.topics().cache_misses()).await?;
+            for (partition, end) in ends {
                 if partition > 0 && committed(run, partition).await?.unwrap_or(0) < end {
                     return Ok(false);
                 }
