@@ -3,6 +3,7 @@
 mod asking;
 mod books;
 mod certificates;
+mod dispatcher;
 mod flipper;
 mod rest;
 
@@ -21,6 +22,8 @@ use crate::proxy::{Proxy, Weather, Whose};
 use crate::service::{Kind, Service, impatient};
 use crate::stack::users::Passwords;
 use crate::stack::{RedisCluster, Tls};
+
+pub use dispatcher::Standing;
 
 const MASTER_KEY: &str = "a master key for tests\n";
 const ADMIN_TOKEN: &str = "an admin token for tests";

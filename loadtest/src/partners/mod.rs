@@ -8,11 +8,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -29,12 +31,18 @@ use log::PartnerLog;
 
 /// INDEXNOW.md knows no limit on bytes; ours is 5 MiB.
 const BODY_BYTES: usize = 5 << 20;
+/// What a partner that has had too many requests asks for, in seconds, unless it is told otherwise.
+const RETRY_AFTER_SECONDS: u64 = 1;
+/// No retry comes sooner than this after a failure: the first waits half a second, give or take 30 %.
+const FIRST_RETRY: Duration = Duration::from_millis(300);
 
 /// How often a partner answers a request with another status than 200, and how long its answers are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Misbehaviour {
     answers: Vec<(u16, f64)>,
     body_bytes: usize,
+    /// What it asks for with each 429, in seconds.
+    retry_after: Option<u64>,
 }
 
 /// Counted answers and breaches of the protocol of one partner.
@@ -46,6 +54,9 @@ pub struct PartnerStatus {
     pub answers: HashMap<u16, u64>,
     /// The first breaches.
     pub violations: Vec<Violation>,
+    /// Requests that came before the time was over that its last failure had asked for, or sooner than any retry may.
+    /// Who has several requests under way does not know in time: it tells something where they come one by one.
+    pub too_early: u64,
 }
 
 /// The endpoints of several partners, on one port. Gone when dropped.
@@ -66,6 +77,8 @@ struct Shared {
 struct Partner {
     misbehaviour: Mutex<Misbehaviour>,
     status: Mutex<PartnerStatus>,
+    /// Nobody should ask again before.
+    quiet_until: Mutex<Option<Instant>>,
     log: Mutex<PartnerLog>,
 }
 
@@ -90,7 +103,7 @@ impl FromStr for Misbehaviour {
         let answers = parts.map(part).collect::<Result<_, _>>()?;
         Ok(Self {
             answers,
-            body_bytes: 0,
+            ..Self::default()
         })
     }
 }
@@ -101,7 +114,16 @@ impl Misbehaviour {
     pub fn always(status: u16) -> Self {
         Self {
             answers: vec![(status, 1.0)],
-            body_bytes: 0,
+            ..Self::default()
+        }
+    }
+
+    /// Has had too many requests, and asks with each answer to be left alone for so many seconds.
+    #[must_use]
+    pub fn busy_for(seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::always(429)
         }
     }
 
@@ -109,8 +131,8 @@ impl Misbehaviour {
     #[must_use]
     pub fn talking(body_bytes: usize) -> Self {
         Self {
-            answers: Vec::new(),
             body_bytes,
+            ..Self::default()
         }
     }
 
@@ -140,6 +162,7 @@ impl Partners {
             let partner = Partner {
                 misbehaviour: Mutex::new(misbehaviour.clone()),
                 status: Mutex::default(),
+                quiet_until: Mutex::default(),
                 log: Mutex::new(PartnerLog::create(dir, name)?),
             };
             partners.insert(name.clone(), partner);
@@ -217,9 +240,11 @@ async fn indexnow(
     let Some(partner) = shared.partners.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let (picked, body_bytes) = {
+    partner.look_at_the_clock();
+    let (picked, body_bytes, retry_after) = {
         let misbehaviour = partner.misbehaviour.lock();
-        (misbehaviour.pick(), misbehaviour.body_bytes)
+        let retry_after = misbehaviour.retry_after.unwrap_or(RETRY_AFTER_SECONDS);
+        (misbehaviour.pick(), misbehaviour.body_bytes, retry_after)
     };
     let status = match picked {
         Some(status) => status,
@@ -228,12 +253,30 @@ async fn indexnow(
     *partner.status.lock().answers.entry(status).or_default() += 1;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return (status, [("retry-after", "1")]).into_response();
+        partner.leave_alone_for(Duration::from_secs(retry_after));
+        return (status, [(RETRY_AFTER, retry_after.to_string())]).into_response();
+    }
+    if status.is_server_error() {
+        partner.leave_alone_for(FIRST_RETRY);
     }
     (status, vec![b' '; body_bytes]).into_response()
 }
 
 impl Partner {
+    /// Counts a request that comes too early.
+    fn look_at_the_clock(&self) {
+        let is_early = self
+            .quiet_until
+            .lock()
+            .is_some_and(|until| Instant::now() < until);
+        self.status.lock().too_early += u64::from(is_early);
+    }
+
+    /// Nobody should ask again for so long, from before the answer that says so.
+    fn leave_alone_for(&self, quiet: Duration) {
+        *self.quiet_until.lock() = Some(Instant::now() + quiet);
+    }
+
     async fn judge(&self, key_files: &KeyFiles, headers: &HeaderMap, body: &[u8]) -> u16 {
         let checked = match check::check(headers, body) {
             Ok(request) => key_files.check(&request).await.map(|()| request),

@@ -12,6 +12,7 @@ mod faults;
 mod full_disk;
 mod logs;
 mod memory;
+mod partners;
 mod passwords;
 mod pipeline;
 mod rejecting;
