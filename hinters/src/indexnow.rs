@@ -115,6 +115,8 @@ impl Hinter for IndexNow {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use wiremock::matchers::{body_json, header, method, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -218,5 +220,31 @@ mod tests {
             (Failure::Connect, Action::Retry { after: None })
         );
         hangs_up.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_partner_that_does_not_answer_is_tried_again() {
+        // The system takes the connection, and nobody reads what comes.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/", listener.local_addr().unwrap());
+        let partner = IndexNow::new("test", endpoint.parse().unwrap(), HttpClient::new(true).unwrap());
+        let key = HostKey::new("a.example", "0123456789abcdef", "").unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(60), hint(&partner, &key)).await;
+        let error = answer.expect("nobody waits that long").unwrap_err();
+        assert_eq!(
+            (error.failure, error.action),
+            (Failure::Timeout, Action::Retry { after: None })
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_out_in_the_clear_unless_that_is_allowed() {
+        let server = MockServer::start().await;
+        let endpoint = format!("{}/indexnow", server.uri()).parse().unwrap();
+        let partner = IndexNow::new("test", endpoint, HttpClient::new(false).unwrap());
+        let key = HostKey::new("a.example", "0123456789abcdef", "").unwrap();
+        let error = hint(&partner, &key).await.unwrap_err();
+        assert_eq!(error.failure, Failure::Connect);
+        assert!(server.received_requests().await.unwrap().is_empty());
     }
 }
