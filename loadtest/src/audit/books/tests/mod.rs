@@ -3,4 +3,5 @@
 mod generations;
 mod lanes;
 mod logs;
+mod partners;
 mod urls;
