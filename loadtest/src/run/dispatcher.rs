@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::{ADMIN_TOKEN, Run};
+use super::Run;
 use crate::service::Kind;
 
 /// How a dispatcher sees a partner: `GET /partners`, as far as a run asks.
@@ -35,10 +35,10 @@ impl Run {
     pub async fn set_paused(&self, partner: &str, paused: bool) -> anyhow::Result<()> {
         let verb = if paused { "pause" } else { "resume" };
         for dispatcher in self.of(Kind::Dispatcher) {
-            let url = format!("http://{}/partners/{partner}/{verb}", dispatcher.admin);
-            let answer = self.client.post(&url).bearer_auth(ADMIN_TOKEN).send().await;
-            let status = answer.with_context(|| format!("asking {url}"))?.status();
-            anyhow::ensure!(status.is_success(), "POST {url} is answered {status}");
+            let what = format!("partners/{partner}/{verb}");
+            let answer = self.post(dispatcher, &what).await;
+            let status = answer.with_context(|| format!("asking for {what}"))?.status();
+            anyhow::ensure!(status.is_success(), "POST /{what} is answered {status}");
         }
         Ok(())
     }

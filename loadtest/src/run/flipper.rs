@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Run;
-use crate::service::Kind;
+use crate::service::{Kind, Service};
 
 /// `GET /generations`, as far as a run asks.
 #[derive(Debug, Deserialize)]
@@ -15,6 +15,7 @@ struct FlipperStatus {
 
 #[derive(Debug, Deserialize)]
 struct GenerationStatus {
+    generation: u64,
     state: String,
     replay_open: bool,
 }
@@ -38,6 +39,12 @@ impl Run {
     /// The generation that is written to, as the flipper that works sees it.
     pub async fn active_generation(&self) -> Option<u64> {
         self.flipper_status().await?.1.active
+    }
+
+    /// The lowest generation that the log still speaks of, as the flipper that works sees it.
+    pub async fn oldest_generation(&self) -> Option<u64> {
+        let (_, status) = self.flipper_status().await?;
+        status.generations.iter().map(|known| known.generation).min()
     }
 
     async fn flipper_status(&self) -> Option<(String, FlipperStatus)> {
@@ -71,5 +78,14 @@ impl Run {
     pub async fn replay(&self, generation: u64) -> anyhow::Result<()> {
         self.ask(Kind::Flipper, &format!("generations/{generation}/replay"))
             .await
+    }
+
+    /// Asks one flipper to open the next generation now; how it answers, and what it says.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn flip_at(&self, flipper: &Service) -> anyhow::Result<(u16, String)> {
+        let answer = self.post(flipper, "flip").await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
     }
 }

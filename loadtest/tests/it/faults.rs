@@ -211,6 +211,8 @@ fn on_call_asks_to_read_a_generation_again() {
         let has_turned =
             async |run: &Run| Ok(run.metric(Kind::Flipper, "flipper_flips_total", &[]).await > 2.0);
         pipeline.wait_until("generation 0 is behind us", has_turned).await;
+        let refusal = pipeline.run.replay(1_000_000).await.unwrap_err().to_string();
+        assert!(refusal.contains("no verdict yet"), "{refusal}");
         pipeline.run.replay(0).await.unwrap();
         let is_read = async |run: &Run| {
             Ok(run

@@ -1,5 +1,7 @@
 //! Without faults.
 
+use std::time::Duration;
+
 use hint_schema::cache_miss::CacheMiss;
 use loadtest::audit::Report;
 use loadtest::partners::Misbehaviour;
@@ -8,7 +10,7 @@ use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 use messagebus::{OutRecord, now_ms};
 
-use crate::support::{Pipeline, on_shared_threads, zone_of, zones};
+use crate::support::{Pipeline, batch_records, on_shared_threads, zone_of, zones};
 
 #[test]
 fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
@@ -29,6 +31,10 @@ fn everything_accepted_reaches_every_partner_and_every_generation_is_audited() {
                 > 0.0)
         };
         pipeline.wait_until("the time of a flip is told", is_timed).await;
+        let is_forgotten = async |run: &Run| Ok(run.oldest_generation().await > Some(0));
+        pipeline
+            .wait_until("the log speaks of generation 0 no more", is_forgotten)
+            .await;
         let report = pipeline.close().await;
         assert_eq!(report.records, produced);
         assert_eq!(
@@ -60,6 +66,72 @@ fn a_host_of_many_pages_is_drained_to_exact_books() {
             "{report}"
         );
         assert_eq!(report.repeats, 0, "{report}");
+    });
+}
+
+#[test]
+fn no_batch_is_larger_than_it_may_be() {
+    on_shared_threads(async {
+        const MOST: usize = 4_096;
+        let mut pipeline = Pipeline::start(RunSettings {
+            settings: vec![("BATCH_MAX_BYTES".to_owned(), MOST.to_string())],
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(14, 0, 6_000).await.unwrap();
+        pipeline.close().await;
+        let batches = batch_records(&pipeline.run.kafka).await;
+        let largest = batches.iter().map(|(_, payload)| payload.len()).max();
+        assert!(largest > Some(MOST / 2) && largest <= Some(MOST), "{largest:?}");
+    });
+}
+
+#[test]
+fn a_generation_of_many_urls_is_closed_before_its_interval_is_over() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            flip_interval: Duration::from_secs(3_600),
+            settings: vec![("FLIP_MAX_URLS".to_owned(), "1000".to_owned())],
+            ..RunSettings::default()
+        })
+        .await;
+        pipeline.produce(15, 0, 6_000).await.unwrap();
+        let has_flipped = async |run: &Run| {
+            let size = [("outcome", "size")];
+            Ok(run.metric(Kind::Flipper, "flipper_flips_total", &size).await > 0.0)
+        };
+        pipeline
+            .wait_until("the next generation is opened", has_flipped)
+            .await;
+        let is_read = async |run: &Run| Ok(run.input_lag().await? == 0);
+        pipeline.wait_until("the input is read", is_read).await;
+        // What is left may be too little to be closed by itself.
+        pipeline.run.flip().await.unwrap();
+        pipeline.close().await;
+    });
+}
+
+#[test]
+fn a_flipper_that_stands_by_does_not_do_what_it_is_asked_and_says_so() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 0,
+            flippers: 2,
+            dispatchers: 0,
+            flip_interval: Duration::from_secs(3_600),
+            ..RunSettings::default()
+        })
+        .await;
+        let is_open = async |run: &Run| Ok(run.active_generation().await.is_some());
+        pipeline.wait_until("one of them works", is_open).await;
+        let works = pipeline.run.elected_flipper().await;
+        for flipper in pipeline.run.of(Kind::Flipper) {
+            let (status, said) = pipeline.run.flip_at(flipper).await.unwrap();
+            let stands_by = works.as_deref() != Some(flipper.name());
+            assert_eq!(status, if stands_by { 409 } else { 202 }, "{said}");
+            assert_eq!(said.contains("stands by"), stands_by, "{said}");
+        }
+        pipeline.run.stop().await.unwrap();
     });
 }
 

@@ -15,10 +15,13 @@ use loadtest::scrape::Scrape;
 use loadtest::service::Kind;
 use loadtest::stack::{Broker, RedisCluster};
 use loadtest::traffic::{Traffic, TrafficArgs};
-use messagebus::KafkaArgs;
+use messagebus::{KafkaArgs, offsets};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, watch};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 /// Longest time for anything that is waited for.
@@ -98,6 +101,40 @@ pub(crate) fn produce_until(
     let (sent, _) = watch::channel(0);
     let kafka = kafka.clone();
     tokio::spawn(async move { produce(&kafka, &args, sent, stop).await.unwrap() })
+}
+
+/// What stands in the topic of batches: the partition of each record, and its message.
+pub(crate) async fn batch_records(kafka: &KafkaArgs) -> Vec<(i32, Vec<u8>)> {
+    let (topic, mut config) = (kafka.topics().batches(), kafka.client_config());
+    let ends = offsets::log_end(kafka, &topic).await.unwrap();
+    config.set("group.id", kafka.topics().group("reader"));
+    let read = move || {
+        let client: BaseConsumer = config.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        let mut open: HashMap<i32, i64> = ends.into_iter().filter(|(_, end)| *end > 0).collect();
+        for partition in open.keys() {
+            list.add_partition_offset(&topic, *partition, Offset::Beginning)
+                .unwrap();
+        }
+        client.assign(&list).unwrap();
+        let (mut records, deadline) = (Vec::new(), Instant::now() + PATIENCE);
+        while !open.is_empty() {
+            assert!(Instant::now() < deadline, "not read to their ends: {open:?}");
+            let Some(message) = client.poll(Duration::from_millis(100)) else {
+                continue;
+            };
+            let message = message.unwrap();
+            let Some(end) = open.get(&message.partition()) else {
+                continue;
+            };
+            records.push((message.partition(), message.payload().unwrap().to_vec()));
+            if message.offset() + 1 >= *end {
+                open.remove(&message.partition());
+            }
+        }
+        records
+    };
+    spawn_blocking(read).await.unwrap()
 }
 
 /// What all services of a run have logged.
