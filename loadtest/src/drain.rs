@@ -163,8 +163,11 @@ pub(crate) async fn active<'a>(
     Ok((generation, cluster))
 }
 
-/// Writes the first `keys` URLs of the traffic under `generation`.
-async fn fill(cluster: &RedisCluster, generation: u64, keys: u64, hosts: u32) -> anyhow::Result<()> {
+/// Writes the first `keys` URLs of the traffic under `generation`, without an ingestor.
+///
+/// # Errors
+/// Redis does not take them.
+pub async fn fill(cluster: &RedisCluster, generation: u64, keys: u64, hosts: u32) -> anyhow::Result<()> {
     let traffic = Traffic::new(TrafficArgs {
         hosts,
         repeats: 0.0,

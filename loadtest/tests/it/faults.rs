@@ -1,12 +1,21 @@
 //! Under faults: whatever fails, nothing is lost and nothing is invented.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hint_schema::HintBatch;
+use loadtest::drain::fill;
 use loadtest::partners::Misbehaviour;
+use loadtest::produce::producer;
+use loadtest::proxy::{Weather, Whose};
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
+use loadtest::stack::RedisCluster;
+use messagebus::OutRecord;
 
-use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+use crate::support::{PATIENCE, Pipeline, batch_records, on_shared_threads, shared_broker};
+
+/// So often the number of keys has to be the same before nothing is removed any more.
+const LOOKS: usize = 20;
 
 #[test]
 fn of_two_ingestors_that_share_partitions_one_is_killed() {
@@ -60,6 +69,73 @@ fn the_flipper_is_killed_between_acknowledgement_and_removal() {
         flipper.wait_until_ready().await.unwrap();
         let report = pipeline.close().await;
         assert_eq!(report.generations.failed, 0, "{report}");
+    });
+}
+
+#[test]
+fn what_kafka_has_not_acknowledged_stays_in_redis() {
+    on_shared_threads(async {
+        // Several times what a drain holds.
+        const KEYS: u64 = 200_000;
+        let broker = shared_broker().await;
+        let mut pipeline = Pipeline::start(RunSettings {
+            ingestors: 0,
+            dispatchers: 0,
+            flip_interval: Duration::from_secs(3_600),
+            settings: vec![("KAFKA_BROKERS".to_owned(), broker.proxied().to_string())],
+            ..RunSettings::default()
+        })
+        .await;
+        let is_open = async |run: &Run| Ok(run.active_generation().await == Some(0));
+        pipeline.wait_until("generation 0 is open", is_open).await;
+        fill(&pipeline.clusters[0], 0, KEYS, 100).await.unwrap();
+
+        // No name goes before Kafka does: the drain stops for want of room.
+        pipeline.clusters[0].pause_writes(PATIENCE).await.unwrap();
+        pipeline.run.flip().await.unwrap();
+        let has_begun = async |run: &Run| Ok(run.batches().await? > 0);
+        pipeline.wait_until("the drain begins", has_begun).await;
+        let flipper = pipeline.run.service("flipper-0").unwrap().id().unwrap();
+        broker.set_weather(Weather::Refusing, Whose::Process(flipper));
+        pipeline.clusters[0].resume_writes().await.unwrap();
+        let left = keys_at_rest(&pipeline.clusters[0]).await;
+        pipeline.run.kill("flipper-0").await.unwrap();
+        broker.set_weather(Weather::Fair, Whose::All);
+
+        let batches = batch_records(&pipeline.run.kafka).await;
+        let batches = batches
+            .iter()
+            .map(|(_, payload)| HintBatch::decode(payload).unwrap());
+        let acknowledged: usize = batches.map(|batch| batch.url_count()).sum();
+        let removed = usize::try_from(KEYS - left).unwrap();
+        assert!(
+            left > 0 && removed <= acknowledged,
+            "{removed} removed, {acknowledged} stand in batches, {left} left"
+        );
+    });
+}
+
+#[test]
+fn a_batch_that_was_sent_again_is_submitted_once() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        pipeline.produce(12, 0, 3_000).await.unwrap();
+        pipeline.run.settle(&pipeline.clusters, PATIENCE).await.unwrap();
+        let (partition, payload) = batch_records(&pipeline.run.kafka).await.remove(0);
+        let key = partition.to_string();
+        let record = OutRecord {
+            topic: &pipeline.run.kafka.topics().batches(),
+            partition: Some(partition),
+            key: key.as_bytes(),
+            payload: Some(&payload),
+            headers: &[],
+        };
+        let producer = producer(&pipeline.run.kafka).unwrap();
+        producer.send(record).await.unwrap();
+        let report = pipeline.close().await;
+        assert_eq!(report.repeats, 0, "{report}");
+        // By each lane.
+        assert_eq!(pipeline.run.logged("a batch that was sent again is dropped"), 2);
     });
 }
 
@@ -223,6 +299,20 @@ fn on_call_asks_to_read_a_generation_again() {
         pipeline.wait_until("it is read again", is_read).await;
         pipeline.close().await;
     });
+}
+
+/// The keys of a cluster once none is removed any more.
+async fn keys_at_rest(cluster: &RedisCluster) -> u64 {
+    let (mut last, mut same, deadline) = (u64::MAX, 0, Instant::now() + PATIENCE);
+    let mut looks = tokio::time::interval(Duration::from_millis(200));
+    while same < LOOKS {
+        looks.tick().await;
+        assert!(Instant::now() < deadline, "keys are removed for ever");
+        let now = cluster.keys().await.unwrap();
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    last
 }
 
 async fn set_maxmemory(pipeline: &Pipeline, bytes: &str) {

@@ -53,13 +53,19 @@ pub(crate) fn zones() -> Vec<Zone> {
     Traffic::new(traffic(0)).unwrap().zones()
 }
 
-/// The broker, and topics of a test's own there.
-pub(crate) async fn broker() -> (&'static Broker, KafkaArgs) {
+/// The broker that all tests share.
+pub(crate) async fn shared_broker() -> &'static Broker {
     let start = async || {
         let dir = tempfile::tempdir().unwrap();
         (Broker::start(dir.path()).await.unwrap(), dir)
     };
     let (broker, _) = BROKER.get_or_init(start).await;
+    broker
+}
+
+/// The broker, and topics of a test's own there.
+pub(crate) async fn broker() -> (&'static Broker, KafkaArgs) {
+    let broker = shared_broker().await;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     (broker, broker.prepare(&format!("t{number}.")).await.unwrap())
 }
