@@ -170,16 +170,17 @@ fn a_partner_is_down_for_a_while() {
         })
         .await;
         pipeline.produce(6, 0, 6_000).await.unwrap();
-        let is_open = async |run: &Run| {
-            let south = [("partner", "south")];
-            let is_open = run
-                .metric(Kind::Dispatcher, "dispatcher_circuit_open", &south)
-                .await
-                > 0.0;
-            Ok(is_open && run.partners.status("north").urls > 1_000)
+        pipeline
+            .wait_until("the circuit of south is open", south_alone_is_open)
+            .await;
+        let before = pipeline.run.partners.status("north").urls;
+        pipeline.produce(13, 0, 6_000).await.unwrap();
+        let goes_on = async |run: &Run| {
+            let told = run.partners.status("north").urls - before;
+            Ok(south_alone_is_open(run).await? && told > 1_000)
         };
         pipeline
-            .wait_until("north goes on while the circuit of south is open", is_open)
+            .wait_until("north goes on while the circuit of south is open", goes_on)
             .await;
         assert_eq!(pipeline.run.partners.status("south").urls, 0);
         pipeline.run.partners.misbehave("south", Misbehaviour::default());
@@ -238,6 +239,13 @@ fn a_redis_master_runs_out_of_memory() {
             Ok(held > 20_000.0)
         };
         pipeline.wait_until("the ingestor reads on", reads_on).await;
+        let has_flipped = async |run: &Run| {
+            let memory = [("outcome", "memory")];
+            Ok(run.metric(Kind::Flipper, "flipper_flips_total", &memory).await > 0.0)
+        };
+        pipeline
+            .wait_until("the next generation is opened", has_flipped)
+            .await;
         set_maxmemory(&pipeline, "0").await;
         producing.await.unwrap();
         let has_turned = async |run: &Run| {
@@ -299,6 +307,18 @@ fn on_call_asks_to_read_a_generation_again() {
         pipeline.wait_until("it is read again", is_read).await;
         pipeline.close().await;
     });
+}
+
+/// Whether the circuit of south is open; that of north never is. A dispatcher too busy to answer is asked again.
+async fn south_alone_is_open(run: &Run) -> anyhow::Result<bool> {
+    let standings = run.standings().await.unwrap_or_default();
+    let is_open = |partner: &str| {
+        standings
+            .iter()
+            .any(|standing| standing.name == partner && standing.circuit_open)
+    };
+    assert!(!is_open("north"), "{standings:?}");
+    Ok(is_open("south"))
 }
 
 /// The keys of a cluster once none is removed any more.
