@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use generations::{SLOTS, slot_of_host};
 use hint_schema::HintBatch;
 use loadtest::drain::fill;
 use loadtest::partners::Misbehaviour;
@@ -12,7 +13,9 @@ use loadtest::service::Kind;
 use loadtest::stack::RedisCluster;
 use messagebus::OutRecord;
 
-use crate::support::{PATIENCE, Pipeline, batch_records, on_shared_threads, shared_broker};
+use crate::support::{
+    PATIENCE, Pipeline, batch_records, broker, on_shared_threads, produce_pages, shared_broker, zone_of,
+};
 
 /// So often the number of keys has to be the same before nothing is removed any more.
 const LOOKS: usize = 20;
@@ -284,6 +287,84 @@ fn a_redis_master_loses_what_it_held_and_its_input_is_read_again() {
         let report = pipeline.close().await;
         assert!(report.generations.failed >= 1, "{report}");
         assert!(pipeline.reread() > 0.0, "{report}");
+    });
+}
+
+#[test]
+fn a_redis_master_is_started_again_and_its_generation_fails_though_no_key_is_missing() {
+    on_shared_threads(async {
+        const HOST: &str = "www.elsewhere.example";
+        let zone = zone_of(7, HOST, "a-key-of-its-own-0123456789");
+        let settings = RunSettings {
+            flip_interval: Duration::from_secs(3_600),
+            ..RunSettings::default()
+        };
+        let mut pipeline = Pipeline::start_with(&[zone], settings).await;
+        produce_pages(&pipeline.run.kafka, HOST, 200).await;
+        let is_read = async |run: &Run| Ok(run.input_lag().await? == 0);
+        pipeline.wait_until("the input is read", is_read).await;
+
+        // Generation 0 stands in A, and every key of the host at one of the three masters.
+        let owner = usize::from(slot_of_host(HOST) / SLOTS.div_ceil(3));
+        let other = (owner + 1) % 3;
+        let cluster = &mut pipeline.clusters[0];
+        let before = cluster.keys().await.unwrap();
+        cluster.kill(other).await.unwrap();
+        cluster.restart(other).await.unwrap();
+        assert_eq!((before, cluster.keys().await.unwrap()), (200, 200));
+        pipeline.run.flip().await.unwrap();
+        let has_failed = async |run: &Run| {
+            let failed = [("verdict", "failed")];
+            let failed = run.metric(Kind::Flipper, "flipper_generations_total", &failed);
+            Ok(failed.await > 0.0)
+        };
+        pipeline.wait_until("generation 0 fails", has_failed).await;
+
+        // Its input counts as read again once the generation that it went into is settled.
+        let is_recovered = async |run: &Run| {
+            run.flip().await?;
+            let recovered = run.metric(Kind::Flipper, "flipper_generations_recovered_total", &[]);
+            Ok(recovered.await > 0.0)
+        };
+        pipeline.wait_until("its input is read again", is_recovered).await;
+        let report = pipeline.close().await;
+        assert_eq!(report.generations.failed, 1, "{report}");
+        assert!(pipeline.reread() >= 200.0, "{report}");
+    });
+}
+
+#[test]
+fn keys_that_an_empty_log_knows_nothing_of_are_refused() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        let dir = tempfile::tempdir().unwrap();
+        let clusters = [
+            RedisCluster::start(&dir.path().join("a"), 1, &[]).await.unwrap(),
+            RedisCluster::start(&dir.path().join("b"), 1, &[]).await.unwrap(),
+        ];
+        let name = b"7:{www.a.example}s/".to_vec();
+        clusters[1].write(std::iter::once(name)).await.unwrap();
+        let settings = RunSettings {
+            ingestors: 0,
+            dispatchers: 0,
+            ..RunSettings::default()
+        };
+        // It may be ready before it looks at the keys.
+        let ended = match Run::start(&kafka, &clusters, settings).await {
+            Err(error) => error,
+            Ok(mut run) => {
+                let never = async |_: &Run| Ok(false);
+                run.wait_until("the flipper ends", PATIENCE, never)
+                    .await
+                    .unwrap_err()
+            }
+        };
+        let said = format!("{ended:#}");
+        assert!(
+            said.contains("hold 1 keys") && said.contains("empty both clusters by hand"),
+            "{said}"
+        );
+        assert_eq!(clusters[1].keys().await.unwrap(), 1);
     });
 }
 

@@ -6,16 +6,18 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use hint_schema::cache_miss::CacheMiss;
 use hint_schema::{Zone, ZoneHost};
 use loadtest::audit::Report;
 use loadtest::partners::read_log;
-use loadtest::produce::{ProduceArgs, produce, produce_zones};
+use loadtest::produce::{ProduceArgs, produce, produce_zones, producer};
 use loadtest::run::{Run, RunSettings};
 use loadtest::scrape::Scrape;
 use loadtest::service::Kind;
 use loadtest::stack::{Broker, RedisCluster};
 use loadtest::traffic::{Traffic, TrafficArgs};
-use messagebus::{KafkaArgs, offsets};
+use messagebus::{KafkaArgs, OutRecord, now_ms, offsets};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tempfile::TempDir;
@@ -107,6 +109,30 @@ pub(crate) fn produce_until(
     let (sent, _) = watch::channel(0);
     let kafka = kafka.clone();
     tokio::spawn(async move { produce(&kafka, &args, sent, stop).await.unwrap() })
+}
+
+/// Produces cache misses of so many pages of a host of zone 7; returns when Kafka has all of them.
+pub(crate) async fn produce_pages(kafka: &KafkaArgs, host: &str, pages: u32) {
+    let (producer, topic) = (&producer(kafka).unwrap(), &kafka.topics().cache_misses());
+    let send = |page: u32| async move {
+        let miss = CacheMiss {
+            timestamp_ms: now_ms(),
+            url: &format!("https://{host}/{page}"),
+            zone_id: 7,
+            origin_status: 200,
+            content_type: "text/html",
+            ..CacheMiss::default()
+        };
+        let record = OutRecord {
+            topic,
+            partition: None,
+            key: host.as_bytes(),
+            payload: Some(&miss.encode()),
+            headers: &[],
+        };
+        producer.send(record).await.unwrap();
+    };
+    join_all((0..pages).map(send)).await;
 }
 
 /// What stands in the topic of batches: the partition of each record, and its message.
