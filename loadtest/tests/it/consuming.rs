@@ -245,3 +245,27 @@ fn lag_is_exported_until_all_is_done_also_of_a_stopped_partition() {
         consumer.close().await;
     });
 }
+
+#[test]
+fn what_is_assigned_while_the_input_is_paused_is_not_read() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        put(&kafka, 0, 1_000, 1 << 10).await;
+        let options = ConsumerOptions::new(kafka.topics().cache_misses(), "paused");
+        let (consumer, mut batches) = consume(&kafka, options, bus().0).unwrap();
+        consumer.pause("test");
+        until("partitions are assigned", || !consumer.partitions().is_empty()).await;
+        let mut looks = interval(Duration::from_millis(50));
+        for _ in 0..40 {
+            looks.tick().await;
+            assert_eq!(consumer.buffered_bytes(), 0);
+        }
+        consumer.resume("test");
+        let mut read = 0;
+        while read < 1_000 {
+            read += next(&mut batches).await.len();
+        }
+        assert_eq!(read, 1_000);
+        consumer.close().await;
+    });
+}

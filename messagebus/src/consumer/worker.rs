@@ -84,8 +84,10 @@ pub(super) struct Worker {
     /// The version of the assignment that `filling` knows.
     seen: u64,
     assigned: Vec<View>,
-    /// Partitions that librdkafka was told to pause, and new ones, of which it is not known.
+    /// Partitions that librdkafka was told to pause.
     paused: BTreeSet<i32>,
+    /// New ones: they may be paused from an earlier assignment, or not.
+    untold: BTreeSet<i32>,
     /// The buffer was full and has not drained yet.
     full: bool,
     committed_at: Instant,
@@ -121,6 +123,7 @@ impl Worker {
             seen: 0,
             assigned: Vec::new(),
             paused: BTreeSet::new(),
+            untold: BTreeSet::new(),
             full: false,
             committed_at: Instant::now(),
             recommitted_at: Instant::now(),
@@ -260,15 +263,15 @@ impl Worker {
         let (version, views) = self.shared.views();
         let seeks = self.filling.follow(&views);
         let held = |partition: &i32| self.assigned.iter().any(|view| view.partition == *partition);
-        // librdkafka may remember that a partition was paused under an earlier assignment.
         let new: Vec<i32> = views
             .iter()
             .map(|view| view.partition)
             .filter(|number| !held(number))
             .collect();
-        self.paused
-            .retain(|partition| views.iter().any(|view| view.partition == *partition));
-        self.paused.extend(new);
+        let is_held = |partition: &i32| views.iter().any(|view| view.partition == *partition);
+        self.paused.retain(is_held);
+        self.untold.retain(is_held);
+        self.untold.extend(new);
         self.seen = version;
         self.assigned = views;
         self.seek(&seeks);
@@ -314,20 +317,22 @@ impl Worker {
             .filter(wanted)
             .map(|view| view.partition)
             .collect();
-        if target == self.paused {
+        if target == self.paused && self.untold.is_empty() {
             return;
         }
         let topic = &self.shared.options.topic;
-        let list = |partitions: &BTreeSet<i32>, other: &BTreeSet<i32>| {
-            let partitions: Vec<_> = partitions.difference(other).map(|&number| (number, 0)).collect();
+        let list = |partitions: BTreeSet<i32>| {
+            let partitions: Vec<_> = partitions.into_iter().map(|number| (number, 0)).collect();
             topic_list(topic, &partitions)
         };
-        let paused = self.client.pause(&list(&target, &self.paused));
-        let resumed = self.client.resume(&list(&self.paused, &target));
+        let told = &self.paused - &self.untold;
+        let paused = self.client.pause(&list(&target - &told));
+        let resumed = self.client.resume(&list(&(&told | &self.untold) - &target));
         match paused.and(resumed) {
             Ok(()) => {
                 self.shared.lock().paused.clone_from(&target);
                 self.paused = target;
+                self.untold.clear();
             }
             Err(error) => self.count(&error),
         }
