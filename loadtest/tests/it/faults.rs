@@ -178,7 +178,7 @@ fn a_partner_is_down_for_a_while() {
             .await;
         let before = pipeline.run.partners.status("north").urls;
         pipeline.produce(13, 0, 6_000).await.unwrap();
-        let goes_on = async |run: &Run| {
+        let goes_on = async move |run: &Run| {
             let told = run.partners.status("north").urls - before;
             Ok(south_alone_is_open(run).await? && told > 1_000)
         };
