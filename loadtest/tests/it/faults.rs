@@ -347,6 +347,8 @@ fn keys_that_an_empty_log_knows_nothing_of_are_refused() {
         let settings = RunSettings {
             ingestors: 0,
             dispatchers: 0,
+            // Its log is to end with what it says.
+            settings: vec![("RUST_BACKTRACE".to_owned(), "0".to_owned())],
             ..RunSettings::default()
         };
         // It may be ready before it looks at the keys.

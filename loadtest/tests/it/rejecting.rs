@@ -13,6 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
@@ -44,16 +45,18 @@ async fn put(kafka: &KafkaArgs, topic: &str, partition: i32, payloads: &[&[u8]])
     Ok(())
 }
 
-/// Lets a topic take records, or none: each is some milliseconds old when it comes.
+/// Lets a topic acknowledge records, or none: it asks for a second replica that is not there, as while a broker is away.
 async fn open(kafka: &KafkaArgs, topic: &str, is_open: bool) {
     let client: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();
-    let oldest = if is_open { "9223372036854775807" } else { "0" };
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
-    let change = change.set("message.timestamp.before.max.ms", oldest);
+    let change = change.set("min.insync.replicas", if is_open { "1" } else { "2" });
     let changed = client.alter_configs([&change], &AdminOptions::new()).await;
     changed.unwrap().remove(0).unwrap();
+    let mut config = kafka.client_config();
+    let probes: FutureProducer = config.set("message.timeout.ms", "1000").create().unwrap();
+    let probe = || FutureRecord::to(topic).key("key").payload("probe");
     let deadline = Instant::now() + PATIENCE;
-    while put(kafka, topic, 0, &[b"probe"]).await.is_ok() != is_open {
+    while probes.send(probe(), PATIENCE).await.is_ok() != is_open {
         assert!(Instant::now() < deadline, "{topic} does not follow");
     }
 }
