@@ -13,7 +13,6 @@ mod full_disk;
 mod logs;
 mod memory;
 mod partners;
-mod passwords;
 mod pipeline;
 mod rejecting;
 mod settings;
