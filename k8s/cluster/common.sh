@@ -15,3 +15,14 @@ k() { nsenter --net="/proc/$(cat "$run/pid")/ns/net" "$cache/kubernetes-$kuberne
 
 # The same in the namespace of the dev overlay.
 n() { k --namespace "$NS" "$@"; }
+
+# apply ARGUMENTS…: objects, as whoever owns all of their fields.
+apply() { k apply --server-side --force-conflicts "$@" >/dev/null; }
+
+# import_images DIRECTORY: those in it, into the node.
+import_images() {
+    local archive
+    for archive in "$1"/*.tar; do
+        ctr --address "$run/containerd.sock" --namespace k8s.io images import "$archive" >/dev/null
+    done
+}

@@ -1,6 +1,6 @@
 """The pods that objects make."""
 
-BUILDS = ["base", "base/kafka", "overlays/dev", "overlays/production", "oncall", "oncall-dev"]
+BUILDS = ["base", "base/kafka", "overlays/dev", "overlays/production", "oncall", "oncall-dev", "cluster/keda"]
 
 # Secrets made by the site (k8s/README.md) and by Strimzi, with the keys that pods read.
 SECRETS = {
