@@ -30,6 +30,20 @@ order() {
     admin "$1" "$2" --request POST --header "Authorization: Bearer $token"
 }
 
+# key_file HOST [KEY]: what the dispatchers answer when its key file is asked for; without KEY the key that they derive
+# where its zone names none.
+key_file() {
+    local key=${2:-} forward
+    [ -n "$key" ] || key=$(kubectl -n "$NS" get secret indexnow -o 'jsonpath={.data.master-key}' | base64 --decode |
+        python3 -c 'import hashlib, hmac, sys; print(hmac.new(sys.stdin.buffer.read(), sys.argv[1].encode(), "sha256").hexdigest()[:32])' "$1")
+    kubectl -n "$NS" port-forward service/dispatcher-keys 18084:8084 >/dev/null &
+    forward=$!
+    curl --silent --show-error --retry 20 --retry-delay 1 --retry-connrefused --include --header "Host: $1" "http://127.0.0.1:18084/$key.txt"
+    echo
+    kill "$forward"
+    wait "$forward" 2>/dev/null
+}
+
 # logs SERVICE [kubectl options]: of all its pods, without chatter.
 logs() { kubectl -n "$NS" logs -l "app.kubernetes.io/name=$1" --prefix --tail 200 "${@:2}"; }
 

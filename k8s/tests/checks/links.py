@@ -7,7 +7,7 @@ from .files import K8S, RUNBOOKS, alerts, boards
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 BASE_RUNBOOK = "https://runbooks.example.invalid/crawler-hints/"
 BASE_DASHBOARD = "https://grafana.example.invalid/d/"
-COMMANDS = {"admin", "order", "logs", "redis", "tool", "ask", "kubectl"}
+COMMANDS = {"admin", "order", "key_file", "logs", "redis", "tool", "ask", "kubectl"}
 
 
 def check():
