@@ -161,7 +161,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(exit(report.is_good()));
         }
         Command::Soak(args) => {
-            let report = soak(args).await;
+            let report = Box::pin(soak(args)).await;
             say(&report.to_string());
             return Ok(exit(report.is_good()));
         }
