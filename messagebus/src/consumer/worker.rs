@@ -325,9 +325,10 @@ impl Worker {
             let partitions: Vec<_> = partitions.into_iter().map(|number| (number, 0)).collect();
             topic_list(topic, &partitions)
         };
-        let told = &self.paused - &self.untold;
-        let paused = self.client.pause(&list(&target - &told));
-        let resumed = self.client.resume(&list(&(&told | &self.untold) - &target));
+        let paused = self.client.pause(&list(&target - &self.paused));
+        let resumed = self
+            .client
+            .resume(&list(&(&self.paused | &self.untold) - &target));
         match paused.and(resumed) {
             Ok(()) => {
                 self.shared.lock().paused.clone_from(&target);
