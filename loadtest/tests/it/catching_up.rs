@@ -7,7 +7,7 @@ use loadtest::partners::Misbehaviour;
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 
-use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+use crate::support::{PATIENCE, Pipeline, has_read, on_shared_threads};
 
 const SOUTH: [(&str, &str); 1] = [("partner", "south")];
 const SOUTH_MERGED: [(&str, &str); 2] = [("partner", "south"), ("outcome", "merged")];
@@ -52,12 +52,7 @@ async fn is_open(run: &Run) -> anyhow::Result<bool> {
 
 /// Whether the lane of south has read everything, and its circuit is open.
 async fn waits_for_south(run: &Run) -> anyhow::Result<bool> {
-    let group = run.lane_group("south");
-    let of_group = [("group", group.as_str())];
-    let read = run.metric(Kind::Dispatcher, "kafka_consumer_messages_total", &of_group);
-    #[expect(clippy::cast_precision_loss, reason = "few batches")]
-    let all = run.batches().await? as f64;
-    Ok(is_open(run).await? && read.await >= all)
+    Ok(is_open(run).await? && has_read(run, "south").await?)
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! What a member of a group hands out.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use loadtest::produce::producer;
 use loadtest::scrape::Scrape;
 use messagebus::metrics::{BusMetrics, Registrar};
-use messagebus::{
-    Consumer, ConsumerOptions, Health, KafkaArgs, OutRecord, RecordBatch, Span, consume, offsets,
-};
+use messagebus::{Consumer, ConsumerOptions, Health, KafkaArgs, RecordBatch, Span, consume, offsets};
 use prometheus::{Registry, TextEncoder};
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, broker, on_shared_threads, produce_to};
+use crate::support::{PATIENCE, broker, on_shared_threads, produce_to, put, until};
 
 const RECORDS: u32 = 10_000;
 const OF_A_BATCH: u32 = 1_000;
@@ -27,22 +24,10 @@ fn bus() -> (BusMetrics, Registry) {
 }
 
 /// Puts records of so many bytes into a partition of the input.
-async fn put(kafka: &KafkaArgs, partition: i32, records: usize, bytes: usize) {
-    let (topic, producer) = (kafka.topics().cache_misses(), producer(kafka).unwrap());
-    let (payload, mut reports) = (vec![7; bytes], Vec::new());
-    for _ in 0..records {
-        let record = OutRecord {
-            topic: &topic,
-            partition: Some(partition),
-            key: b"key",
-            payload: Some(&payload),
-            headers: &[],
-        };
-        reports.push(producer.enqueue(record).await.unwrap());
-    }
-    for report in reports {
-        report.await.unwrap();
-    }
+async fn fill(kafka: &KafkaArgs, partition: i32, records: usize, bytes: usize) {
+    let payload = vec![7; bytes];
+    let topic = kafka.topics().cache_misses();
+    put(kafka, &topic, partition, &vec![payload.as_slice(); records]).await;
 }
 
 async fn next(batches: &mut mpsc::Receiver<RecordBatch>) -> RecordBatch {
@@ -57,15 +42,6 @@ async fn begin(consumer: &Consumer, batches: &mut mpsc::Receiver<RecordBatch>, r
         begun.extend(batch.spans().iter().filter(|span| consumer.begin(span)));
     }
     begun
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    let mut looks = interval(Duration::from_millis(20));
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        looks.tick().await;
-    }
 }
 
 async fn polled(consumer: &Consumer, records: u32) {
@@ -112,7 +88,7 @@ fn batches_grow_while_their_reader_is_behind() {
 fn what_nobody_reads_is_held_up_to_the_bound_and_the_rest_comes_later() {
     on_shared_threads(async {
         let (_, kafka) = broker().await;
-        put(&kafka, 0, 2_000, 1 << 10).await;
+        fill(&kafka, 0, 2_000, 1 << 10).await;
         let options = ConsumerOptions {
             max_wait: Duration::from_millis(1),
             buffer_max_bytes: BOUND,
@@ -158,7 +134,7 @@ fn a_group_is_left_when_what_has_begun_is_done_and_committed() {
         let topic = kafka.topics().cache_misses();
         let options = ConsumerOptions::new(&topic, "leaving");
         let (consumer, mut batches) = consume(&kafka, options, bus().0).unwrap();
-        put(&kafka, 0, 1, 1).await;
+        fill(&kafka, 0, 1, 1).await;
         let span = begin(&consumer, &mut batches, 1).await[0];
         let leaving = tokio::spawn({
             let consumer = consumer.clone();
@@ -182,7 +158,7 @@ fn a_partition_moves_when_what_has_begun_of_it_is_done_and_committed() {
         let join = || consume(&kafka, ConsumerOptions::new(&topic, "moving"), bus().0).unwrap();
         let (first, mut batches) = join();
         for partition in 0..6 {
-            put(&kafka, partition, 1, 1).await;
+            fill(&kafka, partition, 1, 1).await;
         }
         let begun = begin(&first, &mut batches, 6).await;
         let (second, _repeats) = join();
@@ -220,7 +196,7 @@ fn lag_is_exported_until_all_is_done_also_of_a_stopped_partition() {
         };
         let is_done = || lag(&registry, "0") == [0.0, 0.0];
 
-        put(&kafka, 0, 5, 1).await;
+        fill(&kafka, 0, 5, 1).await;
         let begun = begin(&consumer, &mut batches, 5).await;
         until("five are begun and not done", || is_behind(5.0)).await;
         begun.iter().for_each(|span| consumer.complete(span));
@@ -228,9 +204,9 @@ fn lag_is_exported_until_all_is_done_also_of_a_stopped_partition() {
 
         assert!(consumer.stop_partition(0));
         // What comes now is polled by a thread that has stopped the other partition.
-        put(&kafka, 1, 1, 1).await;
+        fill(&kafka, 1, 1, 1).await;
         consumer.complete(&begin(&consumer, &mut batches, 1).await[0]);
-        put(&kafka, 0, 7, 1).await;
+        fill(&kafka, 0, 7, 1).await;
         let (health, stop) = (Health::new(bus), CancellationToken::new());
         health.watch_consumer(&consumer);
         let checking = tokio::spawn(health.run(stop.clone()));
@@ -250,7 +226,7 @@ fn lag_is_exported_until_all_is_done_also_of_a_stopped_partition() {
 fn what_is_assigned_while_the_input_is_paused_is_not_read() {
     on_shared_threads(async {
         let (_, kafka) = broker().await;
-        put(&kafka, 0, 1_000, 1 << 10).await;
+        fill(&kafka, 0, 1_000, 1 << 10).await;
         let options = ConsumerOptions::new(kafka.topics().cache_misses(), "paused");
         let (consumer, mut batches) = consume(&kafka, options, bus().0).unwrap();
         consumer.pause("test");

@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use hint_schema::{BatchId, HintBatch, HostHints};
 use loadtest::partners::Misbehaviour;
-use loadtest::produce::producer;
 use loadtest::proxy::Weather;
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
-use messagebus::OutRecord;
 use tokio::time::interval;
 
-use crate::support::{PATIENCE, Pipeline, on_shared_threads, zone_of};
+use crate::support::{PATIENCE, Pipeline, has_read, on_shared_threads, put, zone_of};
 
 const A: &str = "www.a.example";
 const B: &str = "www.b.example";
@@ -39,14 +37,7 @@ async fn dispatcher(south: Misbehaviour) -> Pipeline {
 
 /// Writes a record of `batches`; all go to one partition.
 async fn write(run: &Run, payload: &[u8]) {
-    let record = OutRecord {
-        topic: &run.kafka.topics().batches(),
-        partition: Some(0),
-        key: b"0",
-        payload: Some(payload),
-        headers: &[],
-    };
-    producer(&run.kafka).unwrap().send(record).await.unwrap();
+    put(&run.kafka, &run.kafka.topics().batches(), 0, &[payload]).await;
 }
 
 /// Writes a batch of these paths of a host.
@@ -67,16 +58,6 @@ async fn publish(run: &Run, id: u128, host: &str, paths: impl Iterator<Item = St
 /// A page for each number.
 fn pages(numbers: std::ops::Range<u32>) -> impl Iterator<Item = String> {
     numbers.map(|number| number.to_string())
-}
-
-/// Whether the lane has read every batch.
-async fn has_read(run: &Run, partner: &str) -> anyhow::Result<bool> {
-    let group = run.lane_group(partner);
-    let of_group = [("group", group.as_str())];
-    let read = run.metric(Kind::Dispatcher, "kafka_consumer_messages_total", &of_group);
-    #[expect(clippy::cast_precision_loss, reason = "few batches")]
-    let all = run.batches().await? as f64;
-    Ok(read.await >= all)
 }
 
 async fn wait_until_finished(pipeline: &Pipeline, partner: &str) {

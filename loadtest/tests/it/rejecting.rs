@@ -1,19 +1,14 @@
 //! Bad records: what is kept of each, and what becomes of a partition that brings nothing else.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
-use loadtest::produce::producer;
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
-use messagebus::{KafkaArgs, OutRecord, ProduceError, offsets};
+use messagebus::offsets;
 use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{Offset, TopicPartitionList};
-use tokio::task::spawn_blocking;
+use rdkafka::message::{Headers, OwnedMessage};
 
-use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+use crate::support::{Pipeline, on_shared_threads, put, records_of};
 
 const MALFORMED: &[u8] = b"no capnp message at all";
 /// Bytes of a value that are kept.
@@ -21,61 +16,15 @@ const KEPT: usize = 64 << 10;
 /// So many in a row stop a partition.
 const IN_A_ROW: usize = 1_000;
 
-/// Puts records into a partition.
-async fn put(kafka: &KafkaArgs, topic: &str, partition: i32, payloads: &[&[u8]]) -> Result<(), ProduceError> {
-    let producer = producer(kafka).unwrap();
-    let mut reports = Vec::new();
-    for payload in payloads {
-        let record = OutRecord {
-            topic,
-            partition: Some(partition),
-            key: b"key",
-            payload: Some(payload),
-            headers: &[],
-        };
-        reports.push(producer.enqueue(record).await?);
-    }
-    for report in reports {
-        report.await?;
-    }
-    Ok(())
-}
-
 /// A copy in the topic `rejected`: its headers and its value.
 type Copy = (Vec<(String, String)>, Vec<u8>);
 
-/// The copies in a topic, each once.
-async fn copies(kafka: &KafkaArgs, topic: String) -> BTreeSet<Copy> {
-    let ends = offsets::log_end(kafka, &topic).await.unwrap();
-    let mut left: i64 = ends.iter().map(|(_, end)| end).sum();
-    let mut list = TopicPartitionList::new();
-    for (partition, _) in ends {
-        let begin = Offset::Beginning;
-        list.add_partition_offset(&topic, partition, begin).unwrap();
-    }
-    let client: BaseConsumer = kafka.client_config().set("group.id", "copies").create().unwrap();
-    let read = move || {
-        client.assign(&list).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let mut copies = BTreeSet::new();
-        while left > 0 {
-            assert!(Instant::now() < deadline, "{left} records do not come");
-            if let Some(message) = client.poll(Duration::from_millis(100)) {
-                copies.extend(copy(&message.unwrap()));
-                left -= 1;
-            }
-        }
-        copies
-    };
-    spawn_blocking(read).await.unwrap()
-}
-
-/// Nothing for what an ingestor did not write.
-fn copy(message: &BorrowedMessage<'_>) -> Option<Copy> {
+/// A record of that topic.
+fn copy(record: &OwnedMessage) -> Copy {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let headers = message.headers()?.iter();
+    let headers = record.headers().unwrap().iter();
     let headers = headers.map(|header| (header.key.to_owned(), text(header.value.unwrap())));
-    Some((headers.collect(), message.payload()?.to_vec()))
+    (headers.collect(), record.payload().unwrap().to_vec())
 }
 
 async fn committed(run: &Run, partition: i32) -> anyhow::Result<Option<i64>> {
@@ -94,10 +43,10 @@ fn a_rejected_record_stands_in_its_topic_as_it_came() {
         let kafka = pipeline.run.kafka.clone();
         let (input, rejected) = (kafka.topics().cache_misses(), kafka.topics().rejected());
         let large = [*b"sixteen bytes of"; KEPT / 16 + 1].concat();
-        put(&kafka, &input, 0, &[MALFORMED, &large]).await.unwrap();
+        put(&kafka, &input, 0, &[MALFORMED, &large]).await;
         let is_committed = async |run: &Run| Ok(committed(run, 0).await? == Some(2));
         pipeline.wait_until("they are committed", is_committed).await;
-        let copy = |reason: &str, offset: &str, value: &[u8]| {
+        let expected = |reason: &str, offset: &str, value: &[u8]| {
             let headers = [
                 ("reason", reason),
                 ("topic", input.as_str()),
@@ -108,10 +57,11 @@ fn a_rejected_record_stands_in_its_topic_as_it_came() {
             (headers.to_vec(), value.to_vec())
         };
         let expected = [
-            copy("decode", "0", MALFORMED),
-            copy("too_large", "1", &large[..KEPT]),
+            expected("decode", "0", MALFORMED),
+            expected("too_large", "1", &large[..KEPT]),
         ];
-        assert!(copies(&kafka, rejected).await == BTreeSet::from(expected));
+        let copies: BTreeSet<_> = records_of(&kafka, rejected).await.iter().map(copy).collect();
+        assert!(copies == BTreeSet::from(expected));
         pipeline.close().await;
     });
 }
@@ -122,7 +72,7 @@ fn a_bad_deployment_stops_its_partition_alone_until_on_call_resumes_it() {
         let mut pipeline = Pipeline::start(RunSettings::default()).await;
         let kafka = pipeline.run.kafka.clone();
         let input = kafka.topics().cache_misses();
-        put(&kafka, &input, 0, &[MALFORMED; IN_A_ROW]).await.unwrap();
+        put(&kafka, &input, 0, &[MALFORMED; IN_A_ROW]).await;
         let is_stopped = async |run: &Run| {
             let stopped = run.metric(Kind::Ingestor, "ingestor_stopped_partitions", &[]);
             Ok(stopped.await == 1.0)

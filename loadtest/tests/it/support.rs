@@ -19,6 +19,7 @@ use loadtest::stack::{Broker, RedisCluster};
 use loadtest::traffic::{Traffic, TrafficArgs};
 use messagebus::{KafkaArgs, OutRecord, now_ms, offsets};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::OwnedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -135,9 +136,9 @@ pub(crate) async fn produce_pages(kafka: &KafkaArgs, host: &str, pages: u32) {
     join_all((0..pages).map(send)).await;
 }
 
-/// What stands in the topic of batches: the partition of each record, and its message.
-pub(crate) async fn batch_records(kafka: &KafkaArgs) -> Vec<(i32, Vec<u8>)> {
-    let (topic, mut config) = (kafka.topics().batches(), kafka.client_config());
+/// Every record of a topic.
+pub(crate) async fn records_of(kafka: &KafkaArgs, topic: String) -> Vec<OwnedMessage> {
+    let mut config = kafka.client_config();
     let ends = offsets::log_end(kafka, &topic).await.unwrap();
     config.set("group.id", kafka.topics().group("reader"));
     let read = move || {
@@ -155,18 +156,65 @@ pub(crate) async fn batch_records(kafka: &KafkaArgs) -> Vec<(i32, Vec<u8>)> {
             let Some(message) = client.poll(Duration::from_millis(100)) else {
                 continue;
             };
-            let message = message.unwrap();
+            let message = message.unwrap().detach();
             let Some(end) = open.get(&message.partition()) else {
                 continue;
             };
-            records.push((message.partition(), message.payload().unwrap().to_vec()));
             if message.offset() + 1 >= *end {
                 open.remove(&message.partition());
             }
+            records.push(message);
         }
         records
     };
     spawn_blocking(read).await.unwrap()
+}
+
+/// What stands in the topic of batches: the partition of each record, and its message.
+pub(crate) async fn batch_records(kafka: &KafkaArgs) -> Vec<(i32, Vec<u8>)> {
+    let records = records_of(kafka, kafka.topics().batches()).await;
+    let payload = |record: &OwnedMessage| record.payload().unwrap().to_vec();
+    records
+        .iter()
+        .map(|record| (record.partition(), payload(record)))
+        .collect()
+}
+
+/// Puts records into a partition of a topic; returns when Kafka has all of them.
+pub(crate) async fn put(kafka: &KafkaArgs, topic: &str, partition: i32, payloads: &[&[u8]]) {
+    let (producer, mut reports) = (producer(kafka).unwrap(), Vec::new());
+    for payload in payloads {
+        let record = OutRecord {
+            topic,
+            partition: Some(partition),
+            key: b"key",
+            payload: Some(payload),
+            headers: &[],
+        };
+        reports.push(producer.enqueue(record).await.unwrap());
+    }
+    for report in reports {
+        report.await.unwrap();
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether a partner's lane has read every batch.
+pub(crate) async fn has_read(run: &Run, partner: &str) -> anyhow::Result<bool> {
+    let group = run.lane_group(partner);
+    let of_group = [("group", group.as_str())];
+    let read = run.metric(Kind::Dispatcher, "kafka_consumer_messages_total", &of_group);
+    #[expect(clippy::cast_precision_loss, reason = "few batches")]
+    let all = run.batches().await? as f64;
+    Ok(read.await >= all)
 }
 
 /// What all services of a run have logged.

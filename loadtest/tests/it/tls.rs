@@ -13,7 +13,9 @@ use prometheus::Registry;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, broker, on_shared_threads, produce_until, read_logs, start_run, zones};
+use crate::support::{
+    PATIENCE, broker, on_shared_threads, produce_until, read_logs, start_run, until, zones,
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -235,14 +237,6 @@ fn has_counted_errors(registry: &Registry) -> bool {
             .sum::<f64>()
             > 0.0
     })
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[test]
