@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use futures_util::future::join_all;
-use generations::{Drain, Name, UnlinkAnswer, name_hash, slot_of_name};
+use generations::{Drain, UnlinkAnswer, name_hash, name_prefix, slot_of_name};
 use hint_schema::{BatchId, HintBatch};
 use messagebus::clock::now_ms;
 use messagebus::metrics::{BusMetrics, Stage};
@@ -38,8 +38,9 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// Adds what became of these names of one slot, which a batch of `generation` held.
-    fn add(&mut self, generation: u64, names: &[&[u8]], answer: &UnlinkAnswer) {
+    /// Adds what became of these names of one slot, of which those of the drained generation start with
+    /// `prefix`.
+    fn add(&mut self, prefix: &[u8], names: &[&[u8]], answer: &UnlinkAnswer) {
         match answer {
             UnlinkAnswer::Unlinked(_) => {}
             // Counted all the same: a name that went without an answer must not look like a shortfall.
@@ -51,7 +52,7 @@ impl Published {
             }
         }
         for name in names {
-            if Name::parse(name).is_some_and(|name| name.generation == generation) {
+            if name.starts_with(prefix) {
                 self.keys += 1;
                 self.hash = self.hash.wrapping_add(name_hash(name));
             } else {
@@ -166,8 +167,9 @@ impl Publisher {
             merged_keys: batch.merged.len() as u64,
             ..Published::default()
         };
+        let prefix = name_prefix(self.generation);
         for (names, answer) in join_all(removals).await.into_iter().flatten() {
-            published.add(self.generation, names, &answer);
+            published.add(&prefix, names, &answer);
         }
         published
     }

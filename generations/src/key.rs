@@ -5,6 +5,7 @@
 //! Reading is strict: a name that this module would not have written is not parsed, so a parsed name always
 //! encodes to the same bytes again.
 
+use memchr::memchr2_iter;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// Most shards a host can be spread over.
@@ -62,6 +63,14 @@ pub fn encode_name(out: &mut Vec<u8>, g: u64, canonical: CanonicalParts<'_>, spr
     .encode(out);
 }
 
+/// What the names of generation `g`, and of no other, start with.
+#[must_use]
+pub fn name_prefix(g: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_prefix(&mut out, g);
+    out
+}
+
 /// 128-bit hash of a name. The books sum it with `wrapping_add`.
 #[must_use]
 pub fn name_hash(name: &[u8]) -> u128 {
@@ -71,8 +80,7 @@ pub fn name_hash(name: &[u8]) -> u128 {
 impl<'a> Name<'a> {
     /// Appends the name's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        put_number(out, self.generation, 36);
-        out.extend_from_slice(b":{");
+        put_prefix(out, self.generation);
         out.extend_from_slice(self.host.as_bytes());
         if let Some(shard) = self.shard {
             out.push(b'#');
@@ -85,20 +93,24 @@ impl<'a> Name<'a> {
     /// Reads a name; `None` for a name that [`encode_name`] did not write.
     #[must_use]
     pub fn parse(name: &'a [u8]) -> Option<Self> {
-        let name = std::str::from_utf8(name).ok()?;
-        let (generation, rest) = name.split_once(":{")?;
-        let (tag, rest) = rest.split_once('}')?;
+        let text = std::str::from_utf8(name).ok()?;
+        let mut braces = memchr2_iter(b'{', b'}', name);
+        let (open, close) = (braces.next()?, braces.next()?);
+        if braces.next().is_some() {
+            return None;
+        }
+        let generation = text.get(..open)?.strip_suffix(':')?;
+        let tag = text.get(open..close)?.strip_prefix('{')?;
+        let rest = text.get(close..)?.strip_prefix('}')?;
         let (host, shard) = match tag.split_once('#') {
             Some((host, shard)) => (host, Some(parse_shard(shard)?)),
             None => (tag, None),
         };
-        let (https, path_and_query) = match rest.as_bytes().first()? {
-            b's' => (true, rest.get(1..)?),
-            b'p' => (false, rest.get(1..)?),
-            _ => return None,
+        let (https, path_and_query) = match rest.strip_prefix('s') {
+            Some(path_and_query) => (true, path_and_query),
+            None => (false, rest.strip_prefix('p')?),
         };
-        let braces = |part: &str| part.contains(['{', '}']);
-        if host.is_empty() || braces(host) || braces(path_and_query) || !path_and_query.starts_with('/') {
+        if host.is_empty() || !path_and_query.starts_with('/') {
             return None;
         }
         Some(Self {
@@ -125,6 +137,11 @@ impl<'a> Name<'a> {
     fn scheme(&self) -> &'static str {
         if self.https { "https://" } else { "http://" }
     }
+}
+
+fn put_prefix(out: &mut Vec<u8>, g: u64) {
+    put_number(out, g, 36);
+    out.extend_from_slice(b":{");
 }
 
 fn parse_shard(text: &str) -> Option<u16> {

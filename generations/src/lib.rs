@@ -42,7 +42,7 @@ pub use connect::{CONNECT_TIMEOUT, Connector, RESPONSE_TIMEOUT};
 pub use drain::{Drain, DrainError, SlotCount};
 pub use error_kind::ErrorKind;
 pub use info::Info;
-pub use key::{CanonicalParts, MAX_SPREAD, Name, encode_name, name_hash};
+pub use key::{CanonicalParts, MAX_SPREAD, Name, encode_name, name_hash, name_prefix};
 pub use metrics::{Command, RedisMetrics};
 pub use names::Names;
 pub use node::NodeError;

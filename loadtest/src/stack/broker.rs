@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::certificates::{Authority, Tls};
 use super::server_properties::{Listeners, server_properties};
-use super::users::{AUDITOR, OPERATOR, Passwords};
+use super::users::{AUDITOR, OPERATOR, Passwords, jaas_of};
 use super::{acls, create_topics, jars};
 use crate::ports;
 use crate::process::{Process, READY_WITHIN};
@@ -162,6 +162,18 @@ impl Broker {
             self.is_down = false;
         }
         Ok(())
+    }
+
+    /// Gives the operator another password: in the file at once, and to the broker when it starts again.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn replace_password(&self, new: &str) -> anyhow::Result<()> {
+        let old = self.passwords.replace(OPERATOR, new)?;
+        let path = self.dir.join("server.properties");
+        let settings = std::fs::read_to_string(&path).context("reading Kafka's settings")?;
+        let settings = settings.replace(&jaas_of(OPERATOR, &old), &jaas_of(OPERATOR, new));
+        std::fs::write(&path, settings).context("writing Kafka's settings")
     }
 
     /// Where it listens to everybody, without a log-in and without bounds.

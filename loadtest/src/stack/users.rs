@@ -54,6 +54,17 @@ impl Passwords {
         Ok(Self { dir })
     }
 
+    /// Gives a user another password, and says which it was.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub(crate) fn replace(&self, user: &str, new: &str) -> anyhow::Result<String> {
+        let path = self.dir.join(user);
+        let old = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        std::fs::write(&path, new).with_context(|| format!("writing {}", path.display()))?;
+        Ok(old)
+    }
+
     /// The settings with which a service logs in as `user`.
     pub(crate) fn settings(&self, user: &str) -> Vec<(String, String)> {
         let file = self.dir.join(user).display().to_string();
@@ -92,7 +103,7 @@ impl Passwords {
 
     /// What a broker must know of them, as one line of its settings.
     pub(crate) fn jaas() -> String {
-        let users = USERS.map(|user| format!(" user_{user}=\"{}\"", password(user)));
+        let users = USERS.map(|user| format!(" {}", jaas_of(user, &password(user))));
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
         format!("{module} required{};", users.concat())
     }
@@ -113,4 +124,9 @@ impl Passwords {
         std::fs::write(&rendered, output.stdout).context("writing the users' file")?;
         Ok(rendered)
     }
+}
+
+/// A user, as [`Passwords::jaas`] names them.
+pub(crate) fn jaas_of(user: &str, password: &str) -> String {
+    format!("user_{user}=\"{password}\"")
 }

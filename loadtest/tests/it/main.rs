@@ -13,6 +13,7 @@ mod full_disk;
 mod logs;
 mod memory;
 mod partners;
+mod passwords;
 mod pipeline;
 mod rejecting;
 mod settings;

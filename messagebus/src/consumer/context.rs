@@ -1,6 +1,13 @@
-//! What librdkafka calls back: rebalances, commits, statistics. All of it runs on the polling thread.
+//! What librdkafka calls back: rebalances, commits, statistics. All of it runs on the polling thread, until the
+//! consumer is done with the client.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 use rdkafka::{
@@ -24,6 +31,8 @@ pub(super) struct Callbacks {
     commit_sent: Mutex<Option<Instant>>,
     /// What this consumer last added to the gauge that all consumers of the process share.
     queue_bytes: Mutex<f64>,
+    /// Its consumer is done with it, and may have another client: what it hears means nothing any more.
+    disowned: AtomicBool,
 }
 
 impl Callbacks {
@@ -32,12 +41,26 @@ impl Callbacks {
             shared,
             commit_sent: Mutex::new(None),
             queue_bytes: Mutex::new(0.0),
+            disowned: AtomicBool::new(false),
         }
     }
 
     /// Notes that a commit is on its way.
     pub(super) fn commit_sent(&self) {
         self.commit_sent.lock().get_or_insert_with(Instant::now);
+    }
+
+    /// Gives every partition up and hears nothing from now on, whatever becomes of the client.
+    pub(super) fn disown(&self, kind: RebalanceKind) {
+        self.disowned.store(true, Ordering::Release);
+        let partitions = self.shared.lock().ledger.assigned();
+        if !partitions.is_empty() {
+            self.given_up(&partitions, kind);
+        }
+    }
+
+    fn is_disowned(&self) -> bool {
+        self.disowned.load(Ordering::Acquire)
     }
 
     fn assigned(&self, partitions: &[i32]) {
@@ -72,15 +95,19 @@ impl Callbacks {
                 .wait_for_begun(partitions, self.shared.options.revoke_grace);
             self.commit_before_leaving(consumer, partitions);
         }
-        self.shared.change(|state| {
-            state.ledger.remove(partitions);
-            state.ends.retain(|partition, _| !partitions.contains(partition));
-        });
         let kind = if lost {
             RebalanceKind::Lost
         } else {
             RebalanceKind::Revoke
         };
+        self.given_up(partitions, kind);
+    }
+
+    fn given_up(&self, partitions: &[i32], kind: RebalanceKind) {
+        self.shared.change(|state| {
+            state.ledger.remove(partitions);
+            state.ends.retain(|partition, _| !partitions.contains(partition));
+        });
         self.shared.metrics.bus().rebalances(kind).inc();
         for &partition in partitions {
             self.shared.metrics.forget(partition);
@@ -171,6 +198,9 @@ impl Callbacks {
 
 impl ClientContext for Callbacks {
     fn stats_raw(&self, statistics: &[u8]) {
+        if self.is_disowned() {
+            return;
+        }
         match Statistics::parse(statistics) {
             Ok(statistics) => {
                 self.observe(&statistics);
@@ -206,6 +236,9 @@ impl ClientContext for Callbacks {
 
 impl ConsumerContext for Callbacks {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if self.is_disowned() {
+            return;
+        }
         match rebalance {
             Rebalance::Revoke(list) => self.revoked(consumer, &numbers(list)),
             Rebalance::Assign(list) => self.assigned(&numbers(list)),
@@ -217,6 +250,9 @@ impl ConsumerContext for Callbacks {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        if self.is_disowned() {
+            return;
+        }
         if let Some(sent) = self.commit_sent.lock().take() {
             self.shared
                 .metrics

@@ -10,6 +10,7 @@ mod context;
 mod filling;
 mod handle;
 mod lag;
+mod leaving;
 mod probe;
 mod range;
 mod shared;

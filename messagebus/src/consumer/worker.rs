@@ -19,6 +19,7 @@ use super::{
     Record, RecordBatch,
     context::Callbacks,
     filling::{Filled, Filling},
+    leaving::leave,
     shared::Shared,
     topic_list,
 };
@@ -59,15 +60,6 @@ fn client(kafka: &KafkaArgs, shared: &Arc<Shared>) -> anyhow::Result<Arc<BaseCon
 fn join(client: &Arc<BaseConsumer<Callbacks>>, shared: &Shared) -> anyhow::Result<()> {
     shared.set_client(client);
     client.subscribe(&[&shared.options.topic]).context("subscribing")
-}
-
-/// Ends a client: dropping it revokes every partition, which waits for begun work and commits.
-fn close(mut client: Arc<BaseConsumer<Callbacks>>) {
-    // Whoever asks the client something just now has it a little longer, and rebalances must be served.
-    while let Err(shared) = Arc::try_unwrap(client) {
-        client = shared;
-        drop(client.poll(POLL));
-    }
 }
 
 pub(super) struct Worker {
@@ -155,7 +147,7 @@ impl Worker {
             Ok(client)
         });
         let Some(new) = renewed else { return };
-        close(std::mem::replace(&mut self.client, new));
+        leave(std::mem::replace(&mut self.client, new), &self.shared);
         // Nothing is assigned now, and the new client has paused nothing.
         self.follow();
         if let Err(error) = join(&self.client, &self.shared) {
@@ -375,7 +367,7 @@ impl Worker {
     fn leave(self) {
         self.shared.clear_client();
         drop((self.waiting, self.batches));
-        close(self.client);
+        leave(self.client, &self.shared);
     }
 
     fn count(&mut self, error: &KafkaError) {
