@@ -14,6 +14,7 @@ mod logs;
 mod memory;
 mod partners;
 mod pipeline;
+mod readiness;
 mod rejecting;
 mod settings;
 mod support;
