@@ -55,3 +55,53 @@ impl HostFollower {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use messagebus::{BusMetrics, KafkaArgs, LogRecord, Registrar, follow};
+    use prometheus::Registry;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lanes_begin_when_the_zones_were_read_to_their_end() {
+        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "dispatcher")).unwrap();
+        let nobody = KafkaArgs::plaintext("127.0.0.1:1", "test.");
+        let (read, log) = mpsc::channel(1);
+        let (complete, is_complete) = watch::channel(false);
+        let health = Health::new(bus.clone());
+        health.set_ready("zones", false);
+        let following = HostFollower {
+            follower: follow(&nobody, "zones", bus.clone()).unwrap().0,
+            log,
+            hosts: HostDirectory::new(None),
+            complete,
+            health: health.clone(),
+            group: bus.group("dispatcher", "zones"),
+        };
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(following.run(stop.clone()));
+        let record = LogRecord {
+            partition: 0,
+            offset: 0,
+            timestamp_ms: 0,
+            key: b"1".to_vec(),
+            value: None,
+        };
+        for (event, is_read) in [(LogEvent::Record(record), false), (LogEvent::CaughtUp, true)] {
+            read.send(event).await.unwrap();
+            // There is room again once it was taken.
+            let taken = timeout(Duration::from_secs(20), read.reserve()).await;
+            drop(taken.unwrap().unwrap());
+            assert_eq!(
+                (*is_complete.borrow(), health.ready().is_ok()),
+                (is_read, is_read)
+            );
+        }
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+}

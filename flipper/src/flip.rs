@@ -376,3 +376,7 @@ fn label(trigger: Trigger) -> &'static str {
         Trigger::Asked => "asked",
     }
 }
+
+#[cfg(test)]
+#[path = "flip_tests.rs"]
+mod tests;

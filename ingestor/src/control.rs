@@ -90,3 +90,52 @@ fn record<'a>(topic: &'a str, key: &'a str, payload: &'a [u8]) -> OutRecord<'a> 
         headers: &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hint_schema::generation_event::Incarnation;
+    use messagebus::{BusMetrics, KafkaArgs, Registrar};
+    use prometheus::Registry;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn heartbeats_go_out_though_neither_they_nor_a_seal_are_acknowledged() {
+        let (writer, incarnation) = ("w".to_owned(), Incarnation(1));
+        let heartbeat = Heartbeat {
+            writer: writer.clone(),
+            incarnation,
+            sequence: 1,
+            first_generation: 3,
+        };
+        let seal = Sealed {
+            generation: 3,
+            writer,
+            incarnation,
+            new_keys: 0,
+            new_hash: 0,
+            repeated_keys: 0,
+            unknown: 0,
+            live: Vec::new(),
+            replayed: Vec::new(),
+            is_final: false,
+        };
+        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "ingestor")).unwrap();
+        let producer = Producer::new(&KafkaArgs::plaintext("127.0.0.1:1", "test."), bus).unwrap();
+        let (writes, queue) = mpsc::channel(1);
+        let (finished, _is_finished) = mpsc::channel(1);
+        let writing = tokio::spawn(write_log(producer, "topic".to_owned(), queue, finished));
+        let all_are_taken = async {
+            writes.send(LogWrite::Seal(seal)).await.unwrap();
+            for _ in 0..3 {
+                writes.send(LogWrite::Heartbeat(heartbeat.clone())).await.unwrap();
+            }
+        };
+        let taken = timeout(Duration::from_secs(20), all_are_taken).await;
+        taken.expect("a heartbeat waits");
+        writing.abort();
+    }
+}

@@ -112,3 +112,37 @@ impl RejectedProducer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use messagebus::{BusMetrics, KafkaArgs, Registrar};
+    use prometheus::Registry;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rejected_record_is_handled_once_it_stands_in_its_topic() {
+        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "ingestor")).unwrap();
+        let nobody = KafkaArgs::plaintext("127.0.0.1:1", "test.");
+        let rejecting = RejectedProducer {
+            producer: Producer::new(&nobody, bus.clone()).unwrap(),
+            source: "source".to_owned(),
+            topic: "topic".to_owned(),
+            counter: bus.dead_letters("topic"),
+        };
+        let record = Record {
+            partition: 0,
+            offset: 0,
+            timestamp_ms: 0,
+            key: None,
+            payload: b"garbage",
+        };
+        let (rejects, to_reject) = mpsc::channel(1);
+        let (acknowledge, mut acknowledged) = mpsc::channel(1);
+        let records = vec![Rejected::new(&record, Reason::Decode)];
+        rejects.try_send(RejectedBatch { batch: 1, records }).unwrap();
+        assert!(rejecting.run(to_reject, acknowledge).now_or_never().is_none());
+        assert!(acknowledged.try_recv().is_err());
+    }
+}

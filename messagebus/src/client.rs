@@ -130,6 +130,13 @@ mod tests {
             // What is acknowledged outlives a broker, and stands once.
             (&producer, "acks", "all"),
             (&producer, "enable.idempotence", "true"),
+            // Who waits for a report has it in the end.
+            (&producer, "delivery.timeout.ms", "120000"),
+            // A topic that is missing is not made up.
+            (&producer, "allow.auto.create.topics", "false"),
+            (&group, "allow.auto.create.topics", "false"),
+            // A rebalance takes from a member what another gets, and nothing else.
+            (&group, "partition.assignment.strategy", "cooperative-sticky"),
             // A first start skips nothing, and only what is done is committed.
             (&group, "auto.offset.reset", "earliest"),
             (&group, "enable.auto.commit", "false"),

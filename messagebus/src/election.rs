@@ -65,23 +65,8 @@ impl Drop for Candidate {
 /// # Errors
 /// The client cannot be created from its settings, or the thread cannot be started.
 pub fn elect(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<(Candidate, watch::Receiver<bool>)> {
-    let topics = kafka.topics();
-    let (group, topic) = (topics.group("flipper"), topics.generations());
-    let (elected, is_elected) = watch::channel(false);
-    let metrics = metrics.group(&group, &topic);
-    let credentials = kafka.credentials(metrics.bus());
-    let client = client(kafka, &elected, &metrics)?;
-    let wishes = Arc::new(Wishes::default());
-    let thread = Thread {
-        kafka: kafka.clone(),
-        credentials,
-        elected,
-        client,
-        topic,
-        metrics,
-        wishes: Arc::clone(&wishes),
-        stands_again: None,
-    };
+    let (thread, is_elected) = Thread::new(kafka, &metrics)?;
+    let wishes = Arc::clone(&thread.wishes);
     thread.stand()?;
     std::thread::Builder::new()
         .name("kafka-election".to_owned())
@@ -187,6 +172,26 @@ struct Thread {
 }
 
 impl Thread {
+    fn new(kafka: &KafkaArgs, metrics: &BusMetrics) -> anyhow::Result<(Self, watch::Receiver<bool>)> {
+        let topics = kafka.topics();
+        let (group, topic) = (topics.group("flipper"), topics.generations());
+        let (elected, is_elected) = watch::channel(false);
+        let metrics = metrics.group(&group, &topic);
+        let credentials = kafka.credentials(metrics.bus());
+        let client = client(kafka, &elected, &metrics)?;
+        let thread = Self {
+            kafka: kafka.clone(),
+            credentials,
+            elected,
+            client,
+            topic,
+            metrics,
+            wishes: Arc::default(),
+            stands_again: None,
+        };
+        Ok((thread, is_elected))
+    }
+
     fn run(mut self) {
         while !self.wishes.stop.load(Ordering::Acquire) {
             match self.client.poll(POLL) {
@@ -241,5 +246,59 @@ impl Thread {
 
     fn stand(&self) -> anyhow::Result<()> {
         self.client.subscribe(&[&self.topic]).context("subscribing")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lost::{Servers, bus, nowhere};
+
+    /// One that does not stand yet.
+    fn candidate() -> (Thread, watch::Receiver<bool>) {
+        Thread::new(&nowhere(), &bus()).unwrap()
+    }
+
+    fn list(partition: i32) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        list.add_partition("test.generations", partition);
+        list
+    }
+
+    #[test]
+    fn the_election_is_lost_before_the_partition_is_given_up() {
+        let (candidate, is_elected) = candidate();
+        let (client, ballot) = (&candidate.client, candidate.client.context());
+        let (deciding, other) = (list(PARTITION), list(PARTITION + 1));
+        ballot.post_rebalance(client, &Rebalance::Assign(&other));
+        assert!(!*is_elected.borrow());
+        ballot.post_rebalance(client, &Rebalance::Assign(&deciding));
+        assert!(*is_elected.borrow());
+        ballot.pre_rebalance(client, &Rebalance::Revoke(&other));
+        assert!(*is_elected.borrow());
+        // Once the group hears that it is given up, another is elected.
+        ballot.pre_rebalance(client, &Rebalance::Revoke(&deciding));
+        assert!(!*is_elected.borrow());
+    }
+
+    #[test]
+    fn who_leaves_is_not_elected_whatever_the_group_says() {
+        let (candidate, is_elected) = candidate();
+        candidate.elected.send_replace(true);
+        candidate.wishes.stop.store(true, Ordering::Release);
+        candidate.run();
+        assert!(!*is_elected.borrow());
+    }
+
+    #[tokio::test]
+    async fn a_candidate_that_has_lost_all_brokers_is_led_back() {
+        let servers = Servers::start().await;
+        let (mut candidate, _is_elected) = candidate();
+        candidate.kafka = servers.kafka();
+        let wishes = Arc::clone(&candidate.wishes);
+        let standing = std::thread::spawn(move || candidate.run());
+        servers.are_asked().await;
+        wishes.stop.store(true, Ordering::Release);
+        standing.join().unwrap();
     }
 }

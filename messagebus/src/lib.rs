@@ -22,6 +22,9 @@ pub mod token;
 pub mod topics;
 pub mod trace;
 
+#[cfg(test)]
+mod lost;
+
 pub use args::{AdminArgs, KafkaArgs, LogArgs, TraceArgs};
 pub use clock::{BootInstant, now_ms};
 pub use consumer::{Consumer, ConsumerOptions, PartitionStatus, Record, RecordBatch, consume};

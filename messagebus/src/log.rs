@@ -79,23 +79,8 @@ pub fn follow(
     topic: &str,
     metrics: BusMetrics,
 ) -> anyhow::Result<(Follower, mpsc::Receiver<LogEvent>)> {
-    let group = kafka.topics().group("log");
-    let credentials = kafka.credentials(&metrics);
-    let client = client(kafka, &group)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let (events, receiver) = mpsc::channel(CHANNEL_EVENTS);
-    let reader = Reader {
-        kafka: kafka.clone(),
-        credentials,
-        client,
-        group: group.clone(),
-        topic: topic.to_owned(),
-        metrics: metrics.group(&group, topic),
-        stop: Arc::clone(&stop),
-        events,
-        behind: BTreeMap::new(),
-        next: BTreeMap::new(),
-    };
+    let (reader, receiver) = Reader::new(kafka, topic, &metrics)?;
+    let stop = Arc::clone(&reader.stop);
     std::thread::Builder::new()
         .name("kafka-log".to_owned())
         .spawn(move || reader.run())
@@ -133,6 +118,30 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(
+        kafka: &KafkaArgs,
+        topic: &str,
+        metrics: &BusMetrics,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<LogEvent>)> {
+        let group = kafka.topics().group("log");
+        let credentials = kafka.credentials(metrics);
+        let client = client(kafka, &group)?;
+        let (events, receiver) = mpsc::channel(CHANNEL_EVENTS);
+        let reader = Self {
+            kafka: kafka.clone(),
+            credentials,
+            client,
+            topic: topic.to_owned(),
+            metrics: metrics.group(&group, topic),
+            group,
+            stop: Arc::default(),
+            events,
+            behind: BTreeMap::new(),
+            next: BTreeMap::new(),
+        };
+        Ok((reader, receiver))
+    }
+
     fn run(mut self) {
         while !self.is_stopped() {
             match self.start() {
@@ -254,5 +263,23 @@ fn record(message: &BorrowedMessage<'_>) -> LogRecord {
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
         key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().map(<[u8]>::to_vec),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lost::{Servers, bus, nowhere};
+
+    #[tokio::test]
+    async fn a_reader_that_has_lost_all_brokers_is_led_back() {
+        let servers = Servers::start().await;
+        let (mut reader, _events) = Reader::new(&nowhere(), "topic", &bus()).unwrap();
+        reader.kafka = servers.kafka();
+        let stop = Arc::clone(&reader.stop);
+        let reading = std::thread::spawn(move || while !reader.is_stopped() && reader.step().is_ok() {});
+        servers.are_asked().await;
+        stop.store(true, Ordering::Release);
+        reading.join().unwrap();
     }
 }

@@ -99,10 +99,15 @@ impl Producer {
     /// # Errors
     /// The client cannot be created from its settings.
     pub fn new(kafka: &KafkaArgs, metrics: BusMetrics) -> anyhow::Result<Self> {
+        Self::start(kafka, metrics, kafka)
+    }
+
+    /// The same, with settings of its own for the first client.
+    fn start(kafka: &KafkaArgs, metrics: BusMetrics, first: &KafkaArgs) -> anyhow::Result<Self> {
         let credentials = kafka.credentials(&metrics);
         let (lost, is_lost) = watch::channel(());
         let shared = Arc::new(Shared {
-            client: RwLock::new(Arc::new(client(kafka, &metrics, &lost)?)),
+            client: RwLock::new(Arc::new(client(first, &metrics, &lost)?)),
             lost,
             kafka: kafka.clone(),
             metrics,
@@ -326,4 +331,54 @@ fn headers(headers: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
             value: Some(value),
         })
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lost::{Servers, bus, nowhere};
+
+    /// Longest time for anything that is waited for.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_producer_that_has_lost_all_brokers_is_led_back() {
+        let servers = Servers::start().await;
+        let _producer = Producer::start(&servers.kafka(), bus(), &nowhere()).unwrap();
+        servers.are_asked().await;
+    }
+
+    /// Waits until one record is handed over and has no report.
+    async fn one_is_in_flight(producer: &Producer) {
+        let deadline = Instant::now() + PATIENCE;
+        while producer.0.records.available_permits() + 1 != IN_FLIGHT_RECORDS as usize {
+            assert!(Instant::now() < deadline, "nothing is in flight");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_up_with_its_client_may_be_persisted_and_is_sent_again() {
+        let (bus, lost) = (bus(), watch::Sender::new(()));
+        let producer = Producer::new(&nowhere(), bus.clone()).unwrap();
+        let persisting = tokio::spawn({
+            let producer = producer.clone();
+            async move {
+                let record = OutRecord {
+                    topic: "topic",
+                    partition: None,
+                    key: b"key",
+                    payload: Some(b"payload"),
+                    headers: &[],
+                };
+                producer.persist(record).await
+            }
+        });
+        one_is_in_flight(&producer).await;
+        let next = client(&nowhere(), &bus, &lost).unwrap();
+        producer.0.go_on_with(next).await;
+        one_is_in_flight(&producer).await;
+        assert!(!persisting.is_finished());
+        persisting.abort();
+    }
 }

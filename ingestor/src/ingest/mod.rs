@@ -6,6 +6,8 @@
 mod answers;
 mod open_batch;
 mod rereading;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ mod memory;
 mod partners;
 mod passwords;
 mod pipeline;
+mod readiness;
 mod rejecting;
 mod settings;
 mod support;

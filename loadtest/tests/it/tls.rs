@@ -8,13 +8,15 @@ use loadtest::proxy::{Weather, Whose};
 use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 use loadtest::stack::{Broker, Shape, Stack};
+use messagebus::consumer::{Range, read_range};
 use messagebus::{BusMetrics, KafkaArgs, LogEvent, OutRecord, Producer, Registrar, follow, now_ms, offsets};
-use prometheus::Registry;
+use prometheus::{IntCounter, Registry};
 use tokio::sync::Mutex;
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    PATIENCE, broker, on_shared_threads, produce_until, read_logs, start_run, until, zones,
+    PATIENCE, broker, on_shared_threads, produce_until, put, read_logs, start_run, until, zones,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -223,6 +225,47 @@ fn a_producer_turns_to_a_new_certificate_and_sends_everything_once() {
         }
         let ends = offsets::log_end(&kafka, &topic).await.unwrap();
         assert_eq!(ends.iter().map(|(_, end)| end).sum::<i64>(), sent);
+    });
+}
+
+#[test]
+fn a_range_that_is_read_again_is_read_to_its_end_through_a_new_certificate() {
+    on_shared_threads(async {
+        // A hundred batches: longer than a new certificate takes to be taken up, at two a second.
+        const RECORDS: i64 = 200_000;
+        let dir = tempfile::tempdir().unwrap();
+        let broker = Broker::start(dir.path()).await.unwrap();
+        let kafka = broker.prepare("crawler-hints.").await.unwrap();
+        let topic = kafka.topics().cache_misses();
+        put(&kafka, &topic, 0, &vec![b"payload".as_slice(); 200_000]).await;
+        let (registry, gone) = (Registry::new(), IntCounter::new("gone", "help").unwrap());
+        let bus = BusMetrics::register(&Registrar::new(&registry, "ingestor")).unwrap();
+        let range = Range {
+            topic,
+            partition: 0,
+            from: 0,
+            to: RECORDS,
+        };
+        let tls = broker.issue_certificates(HOUR).unwrap();
+        let kafka = tls.show(Kind::Ingestor, kafka);
+        let (_reading, mut batches) = read_range(&kafka, range, gone, &bus).unwrap();
+        let (mut next, mut new, mut is_taken_up) = (0, None, false);
+        let mut pace = interval(Duration::from_millis(500));
+        while let Some(batch) = timeout(PATIENCE, batches.recv()).await.unwrap() {
+            for record in batch.records() {
+                assert_eq!(record.offset, next);
+                next += 1;
+            }
+            let end = *new.get_or_insert_with(|| {
+                let new = broker.issue_certificates(2 * HOUR).unwrap();
+                new.end().unwrap()
+            });
+            if !is_taken_up {
+                pace.tick().await;
+                is_taken_up = shown(&registry) == end;
+            }
+        }
+        assert!(is_taken_up && next == RECORDS, "{next} records");
     });
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::buffer::Buffer;
-use crate::{ledger::Span, trace::Origins};
+use crate::{ledger::Span, metrics::BusMetrics, trace::Origins};
 
 /// Marks a record without a key.
 const NO_KEY: u32 = u32::MAX;
@@ -50,6 +50,24 @@ impl RecordBatch {
             counted,
             polled,
         }
+    }
+
+    /// These records of one partition, in their order, as a batch that nobody polled: for tests of what takes batches.
+    #[doc(hidden)]
+    pub fn of(records: &[Record<'_>], metrics: &BusMetrics) -> Self {
+        let mut arena = Arena::default();
+        let kept = records.iter().filter(|record| arena.push(record)).count();
+        let span = records.first().zip(records.last()).map(|(first, last)| Span {
+            partition: first.partition,
+            epoch: 0,
+            from: first.offset,
+            to: last.offset + 1,
+            records: u32::try_from(kept).unwrap_or(u32::MAX),
+            first_timestamp_ms: first.timestamp_ms,
+        });
+        let buffer = Buffer::new(usize::MAX, metrics.buffer_bytes(), None);
+        let spans = span.into_iter().collect();
+        Self::new(arena, spans, Origins::default(), Arc::new(buffer))
     }
 
     /// The records in the order they were polled: within a partition, by offset.

@@ -109,6 +109,11 @@ impl Consumer {
         self.shared().lock().excused_until = Some(Instant::now() + time);
     }
 
+    /// Whether no progress is expected now: the input is paused for a reason, or was excused and the time is not over.
+    pub fn is_excused(&self) -> bool {
+        self.shared().lock().is_excused()
+    }
+
     /// Stops one partition: what has begun may be completed, nothing else of it begins. False when this process
     /// does not hold it.
     pub fn stop_partition(&self, partition: i32) -> bool {

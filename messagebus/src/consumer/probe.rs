@@ -1,6 +1,6 @@
 //! Questions to the broker that may block: asked by the health task's thread, never by the polling thread.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::{consumer::Consumer as _, error::KafkaResult};
 
@@ -75,7 +75,7 @@ impl Consumer {
     /// What is known of each partition.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let state = self.shared().lock();
-        let excused = state.excused_until.is_some_and(|until| Instant::now() < until);
+        let excused = state.is_excused();
         let see = |(partition, progress): (i32, Progress)| Seen {
             partition,
             committed: progress.committed,
@@ -83,7 +83,7 @@ impl Consumer {
                 .ends
                 .get(&partition)
                 .is_some_and(|end| end.is_caught_up(&progress)),
-            excused: progress.stopped || excused || !state.pauses.is_empty(),
+            excused: progress.stopped || excused,
         };
         state.ledger.progress().into_iter().map(see).collect()
     }
@@ -93,20 +93,37 @@ impl Consumer {
 mod tests {
     use std::sync::Arc;
 
-    use prometheus::Registry;
     use tokio::sync::watch;
 
     use super::*;
     use crate::consumer::{ConsumerOptions, shared::Shared};
-    use crate::metrics::{BusMetrics, Registrar};
+    use crate::lost::bus;
+
+    /// One that holds these partitions.
+    fn consumer<const N: usize>(partitions: [i32; N]) -> Consumer {
+        let options = ConsumerOptions::new("topic", "group");
+        let shared = Arc::new(Shared::new(options, bus().group("group", "topic")));
+        shared.change(|state| state.ledger.assign(partitions));
+        Consumer::new(shared, watch::channel(false).1)
+    }
+
+    #[test]
+    fn nothing_is_expected_of_an_input_that_is_paused_nor_of_a_partition_that_is_stopped() {
+        let consumer = consumer([0, 1]);
+        let excused = || -> Vec<bool> { consumer.seen().iter().map(|seen| seen.excused).collect() };
+        assert_eq!(excused(), [false, false]);
+        consumer.pause("lease");
+        consumer.pause("zones");
+        consumer.resume("lease");
+        assert_eq!(excused(), [true, true], "one reason is left");
+        consumer.resume("zones");
+        assert!(consumer.stop_partition(1));
+        assert_eq!(excused(), [false, true]);
+    }
 
     #[test]
     fn an_excuse_ends_by_itself() {
-        let bus = BusMetrics::register(&Registrar::new(&Registry::new(), "test")).unwrap();
-        let options = ConsumerOptions::new("topic", "group");
-        let shared = Arc::new(Shared::new(options, bus.group("group", "topic")));
-        shared.change(|state| state.ledger.assign([0]));
-        let consumer = Consumer::new(shared, watch::channel(false).1);
+        let consumer = consumer([0]);
         let is_excused = || consumer.seen().first().unwrap().excused;
         assert!(!is_excused());
         consumer.excuse(Duration::from_secs(600));

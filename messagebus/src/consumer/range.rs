@@ -68,26 +68,8 @@ pub fn read_range(
     gone: IntCounter,
     metrics: &BusMetrics,
 ) -> anyhow::Result<(RangeReader, mpsc::Receiver<RecordBatch>)> {
-    let group = kafka.topics().group("replay");
-    let credentials = kafka.credentials(metrics);
-    let client = client(kafka)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let (batches, receiver) = mpsc::channel(BATCHES);
-    let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes(), None));
-    let worker = Worker {
-        kafka: kafka.clone(),
-        credentials,
-        client,
-        arena: buffer.arena(),
-        buffer,
-        origins: Origins::default(),
-        span: empty_span(range.partition, range.from),
-        metrics: metrics.group(&group, &range.topic),
-        range,
-        gone,
-        stop: Arc::clone(&stop),
-        batches,
-    };
+    let (worker, receiver) = Worker::new(kafka, range, gone, metrics)?;
+    let stop = Arc::clone(&worker.stop);
     std::thread::Builder::new()
         .name("kafka-range".to_owned())
         .spawn(move || worker.run())
@@ -138,6 +120,34 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(
+        kafka: &KafkaArgs,
+        range: Range,
+        gone: IntCounter,
+        metrics: &BusMetrics,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<RecordBatch>)> {
+        let group = kafka.topics().group("replay");
+        let credentials = kafka.credentials(metrics);
+        let client = client(kafka)?;
+        let (batches, receiver) = mpsc::channel(BATCHES);
+        let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes(), None));
+        let worker = Self {
+            kafka: kafka.clone(),
+            credentials,
+            client,
+            arena: buffer.arena(),
+            buffer,
+            origins: Origins::default(),
+            span: empty_span(range.partition, range.from),
+            metrics: metrics.group(&group, &range.topic),
+            range,
+            gone,
+            stop: Arc::default(),
+            batches,
+        };
+        Ok((worker, receiver))
+    }
+
     fn run(mut self) {
         while !self.is_stopped() {
             match self.start() {
@@ -254,5 +264,34 @@ impl Worker {
 
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire) || self.batches.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lost::{Servers, bus, nowhere};
+
+    #[tokio::test]
+    async fn a_reader_of_a_range_that_has_lost_all_brokers_is_led_back() {
+        let servers = Servers::start().await;
+        let range = Range {
+            topic: "topic".to_owned(),
+            partition: 0,
+            from: 0,
+            to: 1,
+        };
+        let gone = IntCounter::new("gone", "help").unwrap();
+        let (mut worker, _batches) = Worker::new(&nowhere(), range, gone, &bus()).unwrap();
+        worker.kafka = servers.kafka();
+        let stop = Arc::clone(&worker.stop);
+        let reading = std::thread::spawn(move || {
+            while !worker.is_stopped() {
+                worker.step();
+            }
+        });
+        servers.are_asked().await;
+        stop.store(true, Ordering::Release);
+        reading.join().unwrap();
     }
 }

@@ -35,6 +35,13 @@ pub(super) struct State {
     closing: bool,
 }
 
+impl State {
+    /// Whether no progress is expected of any partition.
+    pub(super) fn is_excused(&self) -> bool {
+        !self.pauses.is_empty() || self.excused_until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
 pub(super) struct Shared {
     pub(super) options: ConsumerOptions,
     pub(super) metrics: GroupMetrics,

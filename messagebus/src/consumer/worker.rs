@@ -410,3 +410,24 @@ fn record<'m>(message: &'m BorrowedMessage<'_>) -> Record<'m> {
         payload: message.payload().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::ConsumerOptions;
+    use crate::lost::{Servers, bus, nowhere};
+
+    #[tokio::test]
+    async fn a_consumer_that_has_lost_all_brokers_is_led_back() {
+        let servers = Servers::start().await;
+        let options = ConsumerOptions::new("topic", "group");
+        let shared = Arc::new(Shared::new(options, bus().group("group", "topic")));
+        let (batches, _receiver) = mpsc::channel(1);
+        let mut worker = Worker::start(&nowhere(), Arc::clone(&shared), batches).unwrap();
+        worker.kafka = servers.kafka();
+        let polling = std::thread::spawn(move || worker.run());
+        servers.are_asked().await;
+        shared.stop();
+        polling.join().unwrap();
+    }
+}

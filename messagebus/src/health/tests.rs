@@ -124,3 +124,23 @@ async fn a_process_that_drains_is_not_ready() {
     assert_eq!(health.ready(), Err(vec!["shutting down".to_owned()]));
     assert_eq!(health.live(), Ok(()));
 }
+
+#[test]
+fn a_sign_of_life_counts_for_half_a_minute() {
+    let at = |seconds: u64| BootInstant::from_nanos(seconds * 1_000_000_000);
+    assert!(is_recent(Some(at(5)), at(35)));
+    assert!(!is_recent(Some(at(5)), at(36)));
+    assert!(!is_recent(None, at(5)));
+}
+
+#[test]
+fn no_answer_of_a_broker_for_five_minutes_fails_liveness() {
+    let health = health();
+    for seconds in [0, 299, 300] {
+        assert_eq!(health.live(), Ok(()), "{seconds}");
+        let now = BootInstant::from_nanos(seconds * 1_000_000_000);
+        health.0.state.lock().report.update(&[], false, now);
+    }
+    let reason = "no broker has answered for five minutes";
+    assert_eq!(health.live(), Err(vec![reason.to_owned()]));
+}

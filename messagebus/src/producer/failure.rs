@@ -104,9 +104,15 @@ mod tests {
 
     #[test]
     fn a_time_out_is_unknown_and_counted_as_one() {
-        let error = classify(RDKafkaErrorCode::MessageTimedOut);
-        assert!(matches!(error, ProduceError::Unknown { .. }));
-        assert_eq!(error.reason(), ProduceFailure::Timeout);
+        for code in [
+            RDKafkaErrorCode::MessageTimedOut,
+            RDKafkaErrorCode::RequestTimedOut,
+            RDKafkaErrorCode::OperationTimedOut,
+        ] {
+            let error = classify(code);
+            assert!(matches!(error, ProduceError::Unknown { .. }), "{code:?}");
+            assert_eq!(error.reason(), ProduceFailure::Timeout, "{code:?}");
+        }
     }
 
     #[test]

@@ -403,3 +403,39 @@ fn an_opened_says_what_is_closed_and_forgotten() {
     });
     assert_eq!(closed, Some(Some(0)));
 }
+
+/// What a flipper does that loses the election before it gets what it has asked for.
+fn too_late(flipper: &mut Flipper, event: FlipperEvent) -> Vec<FlipperEffect> {
+    let mut effects = flipper.step(at(30), FlipperEvent::Elected(false));
+    effects.extend(flipper.step(at(30), event));
+    effects
+}
+
+#[test]
+fn who_loses_the_election_publishes_nothing_of_what_it_had_begun() {
+    let ends = || FlipperEvent::EndOffsets {
+        generation: 0,
+        log: Vec::new(),
+    };
+    let (mut opening, _) = working(BooksPolicy::Visible, &[opened(0)]);
+    assert!(opens(&opening.step(at(1), FlipperEvent::FlipAsked), 1));
+    let snapshot = FlipperEvent::Snapshot {
+        generation: 1,
+        nodes: vec![node()],
+        start_offsets: Vec::new(),
+        at_ms: 0,
+    };
+    assert_eq!(too_late(&mut opening, snapshot), []);
+
+    let log = [opened(0), heartbeat(1), opened(1), sealed(0, 1)];
+    let (mut failing, _) = working(BooksPolicy::Visible, &log);
+    read(&mut failing, at(1), &[draining(ME)]);
+    assert!(drained(&mut failing, 0, 0).contains(&FlipperEffect::ReadEndOffsets(0)));
+    assert_eq!(too_late(&mut failing, ends()), [FlipperEffect::StopDrain(0)]);
+
+    let log = [opened(0), opened(1), verdict_of_another(0)];
+    let (mut asked, _) = working(BooksPolicy::Visible, &log);
+    let effects = asked.step(at(1), FlipperEvent::ReplayAsked(0));
+    assert!(effects.contains(&FlipperEffect::ReadEndOffsets(0)));
+    assert_eq!(too_late(&mut asked, ends()), []);
+}
