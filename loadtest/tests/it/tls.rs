@@ -298,7 +298,7 @@ fn a_reader_that_was_never_let_in_turns_to_a_new_certificate() {
         let (_reading, mut events) = follow(&ended.show(Kind::Dispatcher, kafka), &topic, bus).unwrap();
         until("the reader is refused", || has_counted_errors(&registry)).await;
         broker.issue_certificates(HOUR).unwrap();
-        let event = tokio::time::timeout(PATIENCE, events.recv()).await;
+        let event = timeout(PATIENCE, events.recv()).await;
         assert_eq!(event.expect("it is let in"), Some(LogEvent::CaughtUp));
     });
 }
