@@ -22,7 +22,8 @@ use tokio::sync::watch;
 use crate::{
     args::KafkaArgs,
     client::sign_of_life,
-    credentials::CredentialFiles,
+    credentials::{CredentialFiles, LEAVE_WITHIN},
+    ending::end,
     metrics::{BusMetrics, ConsumerError, GroupMetrics, RebalanceKind},
 };
 
@@ -79,28 +80,51 @@ fn client(
     kafka: &KafkaArgs,
     elected: &watch::Sender<bool>,
     metrics: &GroupMetrics,
-) -> anyhow::Result<BaseConsumer<Ballot>> {
+) -> anyhow::Result<Arc<BaseConsumer<Ballot>>> {
     let context = Ballot {
         elected: elected.clone(),
         metrics: metrics.clone(),
+        withdrawn: AtomicBool::new(false),
     };
     // The partition is owned, not read.
-    kafka
+    let client = kafka
         .group_config(&kafka.topics().group("flipper"))
         .set("queued.max.messages.kbytes", "64")
         .set("fetch.wait.max.ms", "500")
         .create_with_context(context)
-        .context("creating the candidate")
+        .context("creating the candidate")?;
+    Ok(Arc::new(client))
+}
+
+/// Lets a client leave the election's group, elected no more whatever the group's answer.
+fn withdraw(client: Arc<BaseConsumer<Ballot>>, kafka: &KafkaArgs) {
+    client.context().withdraw();
+    end(
+        client,
+        &kafka.topics().group("flipper"),
+        Instant::now() + LEAVE_WITHIN,
+    );
 }
 
 /// Turns rebalances into the result of the election.
 struct Ballot {
     elected: watch::Sender<bool>,
     metrics: GroupMetrics,
+    /// Another client may stand in its place: what its group says of it means nothing any more.
+    withdrawn: AtomicBool,
 }
 
 impl Ballot {
+    /// Says that it is not elected, once and for all.
+    fn withdraw(&self) {
+        self.set(false);
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
     fn set(&self, elected: bool) {
+        if self.withdrawn.load(Ordering::Acquire) {
+            return;
+        }
         if self.elected.send_replace(elected) != elected {
             tracing::info!(elected, "the election has changed");
         }
@@ -163,7 +187,7 @@ struct Thread {
     kafka: KafkaArgs,
     credentials: CredentialFiles,
     elected: watch::Sender<bool>,
-    client: BaseConsumer<Ballot>,
+    client: Arc<BaseConsumer<Ballot>>,
     topic: String,
     metrics: GroupMetrics,
     wishes: Arc<Wishes>,
@@ -213,8 +237,7 @@ impl Thread {
             }
             self.renew_when_due();
         }
-        // What the thread knows last is that it leaves, whatever the group's answer.
-        self.client.context().set(false);
+        withdraw(self.client, &self.kafka);
     }
 
     /// Stands with the credentials as they are now, as a new candidate: who is elected hands over.
@@ -226,8 +249,7 @@ impl Thread {
             Ok(client)
         });
         let Some(new) = renewed else { return };
-        drop(std::mem::replace(&mut self.client, new));
-        self.client.context().set(false);
+        withdraw(std::mem::replace(&mut self.client, new), &self.kafka);
         // One who resigned stays away for the rest of its time.
         self.stands_again.get_or_insert_with(Instant::now);
     }
@@ -288,6 +310,20 @@ mod tests {
         candidate.wishes.stop.store(true, Ordering::Release);
         candidate.run();
         assert!(!*is_elected.borrow());
+    }
+
+    #[test]
+    fn who_was_withdrawn_says_nothing_of_its_successor() {
+        let (candidate, is_elected) = candidate();
+        let (client, ballot, deciding) = (&candidate.client, candidate.client.context(), list(PARTITION));
+        ballot.post_rebalance(client, &Rebalance::Assign(&deciding));
+        ballot.withdraw();
+        assert!(!*is_elected.borrow());
+        ballot.post_rebalance(client, &Rebalance::Assign(&deciding));
+        assert!(!*is_elected.borrow());
+        candidate.elected.send_replace(true);
+        ballot.pre_rebalance(client, &Rebalance::Revoke(&deciding));
+        assert!(*is_elected.borrow());
     }
 
     #[tokio::test]

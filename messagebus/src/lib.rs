@@ -8,6 +8,7 @@ pub mod config;
 pub mod consumer;
 pub mod credentials;
 pub mod election;
+mod ending;
 pub mod health;
 pub mod http;
 mod ledger;

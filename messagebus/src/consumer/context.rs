@@ -293,3 +293,28 @@ fn numbers(list: &TopicPartitionList) -> Vec<i32> {
         .map(TopicPartitionListElem::partition)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::{ConsumerOptions, worker::client};
+    use crate::lost::{bus, nowhere};
+
+    #[test]
+    fn a_client_that_was_let_go_takes_nothing_from_its_successor() {
+        let options = ConsumerOptions::new("topic", "group");
+        let shared = Arc::new(Shared::new(options, bus().group("group", "topic")));
+        let old = client(&nowhere(), &shared).unwrap();
+        let held = || shared.lock().ledger.assigned();
+        let both = topic_list("topic", &[(0, 0), (1, 0)]);
+        old.context().pre_rebalance(&old, &Rebalance::Assign(&both));
+        assert_eq!(held(), [0, 1]);
+        old.context().disown(RebalanceKind::Lost);
+        assert!(held().is_empty());
+
+        shared.change(|state| state.ledger.assign([1]));
+        old.context().pre_rebalance(&old, &Rebalance::Assign(&both));
+        old.context().pre_rebalance(&old, &Rebalance::Revoke(&both));
+        assert_eq!(held(), [1]);
+    }
+}

@@ -1,12 +1,12 @@
 //! How a client leaves its group, also one that brokers do not let in any more.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 
 use super::{context::Callbacks, shared::Shared, topic_list};
-use crate::{credentials::LEAVE_WITHIN, metrics::RebalanceKind};
+use crate::{credentials::LEAVE_WITHIN, ending::end, metrics::RebalanceKind};
 
 /// Longest wait for an answer of the client.
 const POLL: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ pub(super) fn leave(client: Arc<BaseConsumer<Callbacks>>, shared: &Shared) {
         RebalanceKind::Lost
     };
     client.context().disown(kind);
-    end(client, shared, deadline);
+    end(client, &shared.options.group, deadline);
 }
 
 /// Commits what is done of these partitions, and waits for the answer.
@@ -50,37 +50,5 @@ fn commit(client: &BaseConsumer<Callbacks>, shared: &Shared, held: &[i32], deadl
     while is_open() && Instant::now() < deadline {
         // A record that comes now will be read again.
         drop(client.poll(POLL));
-    }
-}
-
-/// Ends the client on a thread of its own: librdkafka tries for minutes to leave a group whose brokers refuse it.
-fn end(mut client: Arc<BaseConsumer<Callbacks>>, shared: &Shared, deadline: Instant) {
-    let (ended, end) = mpsc::channel::<()>();
-    let leaving = move || {
-        // Whoever asks the client something just now has it a little longer, and rebalances must be served.
-        while let Err(shared) = Arc::try_unwrap(client) {
-            client = shared;
-            drop(client.poll(POLL));
-        }
-        drop(ended);
-    };
-    let group = &shared.options.group;
-    if let Err(error) = std::thread::Builder::new()
-        .name("kafka-leaving".to_owned())
-        .spawn(leaving)
-    {
-        tracing::error!(
-            group,
-            error = &error as &dyn std::error::Error,
-            "no thread to leave the group on"
-        );
-        return;
-    }
-    let left = deadline.saturating_duration_since(Instant::now());
-    if end.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
-        tracing::warn!(
-            group,
-            "the group could not be left in time and will find out by itself: its brokers may refuse the old credentials"
-        );
     }
 }

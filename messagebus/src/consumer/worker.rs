@@ -41,7 +41,10 @@ const BEHIND: usize = 2;
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes the client of a group member.
-fn client(kafka: &KafkaArgs, shared: &Arc<Shared>) -> anyhow::Result<Arc<BaseConsumer<Callbacks>>> {
+pub(super) fn client(
+    kafka: &KafkaArgs,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Arc<BaseConsumer<Callbacks>>> {
     let mut config = kafka.group_config(&shared.options.group);
     config
         .set("fetch.min.bytes", "65536")
