@@ -55,6 +55,11 @@ impl Callbacks {
         self.disowned.store(true, Ordering::Release);
         let partitions = self.shared.lock().ledger.assigned();
         if !partitions.is_empty() {
+            tracing::info!(
+                topic = self.shared.options.topic,
+                ?partitions,
+                "partitions given up"
+            );
             self.given_up(&partitions, kind);
         }
     }

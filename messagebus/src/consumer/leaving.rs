@@ -1,15 +1,16 @@
 //! How a client leaves its group, also one that brokers do not let in any more.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 
 use super::{context::Callbacks, shared::Shared, topic_list};
-use crate::{credentials::LEAVE_WITHIN, ending::end, metrics::RebalanceKind};
-
-/// Longest wait for an answer of the client.
-const POLL: Duration = Duration::from_millis(50);
+use crate::{
+    credentials::LEAVE_WITHIN,
+    ending::{POLL, end},
+    metrics::RebalanceKind,
+};
 
 /// Waits for begun work and commits it, gives every partition up, and leaves the group. Takes [`LEAVE_WITHIN`] at most,
 /// or the grace of a revocation where that is longer.
