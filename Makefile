@@ -2,7 +2,9 @@
 
 CARGO ?= cargo
 # --rust-log filters its own output; RUST_LOG would filter the services' logs too, which a run that fails keeps.
-LOADTEST = $(CARGO) run --quiet --package loadtest -- --log-format text
+LOADTEST = $(or $(CARGO_TARGET_DIR),target)/debug/loadtest --log-format text
+# What `build` makes. With tests among them dependencies have other features: building both takes almost twice as long.
+TARGETS ?= --bins
 
 .PHONY: help
 help: ## Lists these commands
@@ -14,7 +16,7 @@ tools: ## Installs what building and testing need beside Rust
 
 .PHONY: build
 build: tools ## Builds every program
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace $(TARGETS)
 
 # Of the broker's first producer librdkafka says that it has to wait for its number.
 DEMO = $(LOADTEST) --rust-log warn,librdkafka=error demo
@@ -32,6 +34,7 @@ JOBS ?= 4
 
 # Four tests at once: they, too, mostly wait. The 25 seeds: the last six faults alone, then a round of pairs that meets
 # every fault.
+test: TARGETS = --bins --tests
 .PHONY: test
 test: build ## Runs every test, with real Kafka and real Redis
 	$(BRIEF) RUST_TEST_THREADS=4 $(CARGO) test --workspace --no-fail-fast

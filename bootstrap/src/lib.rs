@@ -29,7 +29,7 @@ pub fn begin_again<C: ClientContext>(client: &Client<C>, servers: &str) {
     #[expect(unsafe_code, reason = "the crate `rdkafka` does not wrap this call")]
     // SAFETY: `client` keeps the handle alive throughout, any thread may call, and the text is copied.
     let known = unsafe { rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr()) };
-    tracing::info!(
+    tracing::debug!(
         known,
         "all brokers are lost: beginning again with the bootstrap servers"
     );

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use rdkafka::client::Client;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, ClientContext};
 use secrecy::ExposeSecret;
 
 use crate::args::KafkaArgs;
+use crate::trouble::log;
 
 /// Brokers have so long to give a sign of life.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -103,10 +105,14 @@ pub(crate) fn sign_of_life<C: ClientContext>(client: &Client<C>) -> KafkaResult<
     client.fetch_metadata(None, ANSWER_WITHIN).map(drop)
 }
 
-/// Leaves errors to `poll`, which returns them as well.
+/// Of a client that is asked one thing: the answer says what failed.
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(
             error = &error as &dyn std::error::Error,

@@ -14,6 +14,7 @@ use std::{
 use anyhow::Context;
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::KafkaError,
 };
@@ -25,6 +26,7 @@ use crate::{
     credentials::{CredentialFiles, LEAVE_WITHIN},
     ending::end,
     metrics::{BusMetrics, ConsumerError, GroupMetrics, RebalanceKind},
+    trouble::Trouble,
 };
 
 /// The partition whose owner is elected.
@@ -85,6 +87,7 @@ fn client(
         elected: elected.clone(),
         metrics: metrics.clone(),
         withdrawn: AtomicBool::new(false),
+        trouble: Trouble::of("election"),
     };
     // The partition is owned, not read.
     let client = kafka
@@ -112,6 +115,7 @@ struct Ballot {
     metrics: GroupMetrics,
     /// Another client may stand in its place: what its group says of it means nothing any more.
     withdrawn: AtomicBool,
+    trouble: Trouble,
 }
 
 impl Ballot {
@@ -132,12 +136,12 @@ impl Ballot {
 }
 
 impl ClientContext for Ballot {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.trouble.log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            reason,
-            "librdkafka reports an error"
-        );
+        self.trouble.error(error, reason);
     }
 }
 
@@ -222,10 +226,6 @@ impl Thread {
                 Some(Err(KafkaError::PartitionEOF(_)) | Ok(_)) | None => {}
                 Some(Err(error)) => {
                     self.metrics.errors(ConsumerError::Fetch).inc();
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the election's group failed"
-                    );
                     bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
                     if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
                         break;

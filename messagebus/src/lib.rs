@@ -22,6 +22,7 @@ pub mod telemetry;
 pub mod token;
 pub mod topics;
 pub mod trace;
+mod trouble;
 
 #[cfg(test)]
 mod lost;

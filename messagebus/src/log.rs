@@ -20,10 +20,11 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::KafkaArgs,
-    client::{Quiet, sign_of_life},
+    client::sign_of_life,
     credentials::CredentialFiles,
     metrics::{BusMetrics, ConsumerError, GroupMetrics},
     offsets,
+    trouble::Trouble,
 };
 
 /// Events in the channel at most; the thread waits when it is full, since no group expects it to poll.
@@ -88,14 +89,14 @@ pub fn follow(
     Ok((Follower { stop }, receiver))
 }
 
-fn client(kafka: &KafkaArgs, group: &str) -> anyhow::Result<BaseConsumer<Quiet>> {
+fn client(kafka: &KafkaArgs, group: &str, topic: &str) -> anyhow::Result<BaseConsumer<Trouble>> {
     let mut config = kafka.reader_config(group);
     // The flip protocol waits for records it has just written: a broker must not hold them back to fill a fetch.
     config
         .set("fetch.min.bytes", "1")
         .set("fetch.wait.max.ms", "500")
         .set("queued.max.messages.kbytes", "16384")
-        .create_with_context(Quiet)
+        .create_with_context(Trouble::of(topic))
         .context("creating the Kafka log reader")
 }
 
@@ -105,7 +106,7 @@ struct Ended;
 struct Reader {
     kafka: KafkaArgs,
     credentials: CredentialFiles,
-    client: BaseConsumer<Quiet>,
+    client: BaseConsumer<Trouble>,
     group: String,
     topic: String,
     metrics: GroupMetrics,
@@ -125,7 +126,7 @@ impl Reader {
     ) -> anyhow::Result<(Self, mpsc::Receiver<LogEvent>)> {
         let group = kafka.topics().group("log");
         let credentials = kafka.credentials(metrics);
-        let client = client(kafka, &group)?;
+        let client = client(kafka, &group, topic)?;
         let (events, receiver) = mpsc::channel(CHANNEL_EVENTS);
         let reader = Self {
             kafka: kafka.clone(),
@@ -170,7 +171,7 @@ impl Reader {
     fn renew_when_due(&mut self) {
         let (kafka, group, topic, next) = (&self.kafka, &self.group, &self.topic, &self.next);
         let renewed = self.credentials.renew(|| {
-            let client = client(kafka, group)?;
+            let client = client(kafka, group, topic)?;
             sign_of_life(client.client())?;
             assign(&client, topic, next)?;
             Ok(client)
@@ -229,11 +230,6 @@ impl Reader {
 
     fn failed(&self, error: &KafkaError) -> Result<(), Ended> {
         self.metrics.errors(ConsumerError::Fetch).inc();
-        tracing::warn!(
-            topic = self.topic,
-            error = error as &dyn std::error::Error,
-            "reading the log failed"
-        );
         bootstrap::begin_again_after(error, self.client.client(), &self.kafka.kafka_brokers);
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
             Err(Ended)
@@ -248,7 +244,7 @@ impl Reader {
 }
 
 /// Begins to read each partition at its offset.
-fn assign(client: &BaseConsumer<Quiet>, topic: &str, offsets: &BTreeMap<i32, i64>) -> anyhow::Result<()> {
+fn assign(client: &BaseConsumer<Trouble>, topic: &str, offsets: &BTreeMap<i32, i64>) -> anyhow::Result<()> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
     for (&partition, &offset) in offsets {
         list.add_partition_offset(topic, partition, Offset::Offset(offset))?;

@@ -7,19 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use messagebus::{KafkaArgs, offsets};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
 use super::certificates::{Authority, Tls};
 use super::server_properties::{Listeners, server_properties};
 use super::users::{AUDITOR, OPERATOR, Passwords, jaas_of};
-use super::{acls, create_topics, jars};
+use super::{acls, create_topics, jars, storage};
 use crate::ports;
 use crate::process::{Process, READY_WITHIN};
 use crate::proxy::{Proxy, Weather, Whose};
-
-/// Any 22 characters of base 64.
-const CLUSTER_ID: &str = "crawlerhintscrawlerhin";
 
 /// A running broker.
 #[derive(Debug)]
@@ -61,24 +57,7 @@ impl Broker {
         };
         let text = server_properties(listeners, &authority, dir)?;
         std::fs::write(&properties, text).context("writing Kafka's settings")?;
-        let format = Command::new("java")
-            .args([
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                &class_path,
-                "kafka.tools.StorageTool",
-                "format",
-            ])
-            .args(["-t", CLUSTER_ID, "-c"])
-            .arg(&properties)
-            .output()
-            .await
-            .context("running java: install it with `apt-get install default-jre-headless`")?;
-        anyhow::ensure!(
-            format.status.success(),
-            "Kafka could not format its storage: {}",
-            String::from_utf8_lossy(&format.stderr)
-        );
+        storage::format(&dir.join("data"), &properties, &class_path).await?;
         let mut process = launch(dir, &class_path)?;
         let Listeners { open, guarded, .. } = listeners;
         wait_until_ready(open, &mut process).await?;

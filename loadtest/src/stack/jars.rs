@@ -14,7 +14,7 @@ const VERSION: &str = "4.3.0";
 /// # Errors
 /// Maven is missing or cannot reach a repository.
 pub(super) async fn class_path() -> anyhow::Result<String> {
-    let cache = cache_dir()?.join(format!("kafka-{VERSION}"));
+    let cache = directory()?;
     let libs = cache.join("libs");
     if !libs.is_dir() {
         fetch(&cache, &libs).await?;
@@ -22,13 +22,17 @@ pub(super) async fn class_path() -> anyhow::Result<String> {
     Ok(format!("{}/*", libs.display()))
 }
 
-fn cache_dir() -> anyhow::Result<PathBuf> {
+/// Where what belongs to this version of Kafka is kept.
+///
+/// # Errors
+/// The user has no cache.
+pub(super) fn directory() -> anyhow::Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     Ok(base
         .context("neither XDG_CACHE_HOME nor HOME is set: there is no place for Kafka's jars")?
-        .join("crawler-hints"))
+        .join(format!("crawler-hints/kafka-{VERSION}")))
 }
 
 /// Fetches into a directory of its own and renames it: nobody ever sees half of it.
@@ -58,8 +62,18 @@ async fn fetch(cache: &Path, libs: &Path) -> anyhow::Result<()> {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    match std::fs::rename(&fetched, libs) {
-        Err(error) if !libs.is_dir() => Err(error).context("moving Kafka's jars into place"),
+    put_in_place(&fetched, libs)
+}
+
+/// Renames a finished directory to its place, unless another process was faster.
+///
+/// # Errors
+/// It cannot be moved, and there is none in its place.
+pub(super) fn put_in_place(finished: &Path, place: &Path) -> anyhow::Result<()> {
+    match std::fs::rename(finished, place) {
+        Err(error) if !place.is_dir() => {
+            Err(error).with_context(|| format!("moving {} into place", place.display()))
+        }
         _ => Ok(()),
     }
 }

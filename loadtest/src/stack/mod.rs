@@ -10,6 +10,7 @@ mod redis_cluster;
 mod redis_losses;
 mod redis_node;
 mod server_properties;
+mod storage;
 mod topics;
 pub(crate) mod users;
 

@@ -1,22 +1,30 @@
 //! The audit of a running deployment: silent while all is well, and precise when it is not.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hint_schema::{BatchId, HintBatch, HostHints};
-use loadtest::audit::{Auditor, Book, Report, audit};
+use hint_schema::{BatchId, HintBatch, HostHints, Receipt};
+use loadtest::audit::{AuditArgs, Auditor, Book, Report, audit};
 use loadtest::ports;
-use loadtest::produce::producer;
+use loadtest::produce::{produce_zones, producer};
 use loadtest::run::{Run, RunSettings};
 use loadtest::scrape::Scrape;
-use messagebus::{OutRecord, offsets};
+use messagebus::{KafkaArgs, OutRecord, now_ms, offsets};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, Pipeline, on_shared_threads};
+use crate::support::{PATIENCE, Pipeline, broker, on_shared_threads, zone_of};
+
+/// Of a lane that a test plays.
+const PARTNER: &str = "north";
+const HOST: &str = "www.lane.example";
 
 #[test]
 fn while_traffic_flows_nothing_remains_and_all_that_is_in_flight_arrives() {
@@ -179,6 +187,94 @@ fn without_kafka_nobody_knows_and_the_status_says_so() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 }
 
+/// Between any two writes of a lane a look may come; read in another order, some look finds what is finished before what
+/// became of it.
+#[test]
+fn nothing_is_missing_however_fast_a_lane_works() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        let zone = zone_of(7, HOST, "a-key-of-the-host");
+        produce_zones(&kafka, &[zone]).await.unwrap();
+        let args = AuditArgs {
+            partners: vec![PARTNER.to_owned()],
+            ..AuditArgs::default()
+        };
+        let mut auditor = Auditor::once(&kafka, &args).unwrap();
+        let stop = CancellationToken::new();
+        let writing = tokio::spawn(work_as_a_lane(kafka, stop.clone()));
+        let mut finished = HashSet::new();
+        while finished.len() < 30 {
+            let report = auditor.look().await.unwrap();
+            let remains = report.residue(Book::E) + report.residue(Book::F);
+            assert_eq!(remains, 0, "{report}");
+            finished.insert(report.partners[0].finished);
+        }
+        stop.cancel();
+        let written = writing.await.unwrap();
+        let all_finished = |report: &Report| report.partners[0].finished == written;
+        let report = look_until(&mut auditor, "the lane has finished all", all_finished).await;
+        assert_eq!(report.partners[0].delivered, written, "{report}");
+    });
+}
+
+/// Batches of one URL, each with its receipt and then its offset, until `stop`; how many.
+async fn work_as_a_lane(kafka: KafkaArgs, stop: CancellationToken) -> u64 {
+    let (topics, producer) = (kafka.topics(), producer(&kafka).unwrap());
+    let send = async |topic: &str, payload: Vec<u8>| {
+        let record = OutRecord {
+            topic,
+            partition: Some(0),
+            key: HOST.as_bytes(),
+            payload: Some(&payload),
+            headers: &[],
+        };
+        producer.send(record).await.unwrap().offset
+    };
+    let mut config = kafka.client_config();
+    config.set("group.id", topics.group(&format!("dispatcher-{PARTNER}")));
+    let client: Arc<BaseConsumer> = Arc::new(config.create().unwrap());
+    let mut written = 0;
+    while !stop.is_cancelled() {
+        let batch = batch_of(u128::from(written), 0, HOST, &written.to_string());
+        let offset = send(&topics.batches(), batch.encode()).await;
+        let receipt = Receipt {
+            partner: PARTNER.to_owned(),
+            host: HOST.to_owned(),
+            count: 1,
+            status: 200,
+            generation: 0,
+            batch_id: batch.id,
+            at_ms: now_ms(),
+            merged: 0,
+        };
+        send(&topics.receipts(), receipt.encode()).await;
+        let mut done = TopicPartitionList::new();
+        done.add_partition_offset(&topics.batches(), 0, Offset::Offset(offset + 1))
+            .unwrap();
+        let client = Arc::clone(&client);
+        spawn_blocking(move || client.commit(&done, CommitMode::Sync))
+            .await
+            .unwrap()
+            .unwrap();
+        written += 1;
+    }
+    written
+}
+
+/// A batch of one page.
+fn batch_of(id: u128, generation: u64, host: &str, page: &str) -> HintBatch {
+    HintBatch {
+        id: BatchId::from(id),
+        generation,
+        created_at_ms: 1,
+        hosts: vec![HostHints {
+            host: host.to_owned(),
+            oldest_event_ms: 1,
+            urls: vec![format!("https://{host}/{page}")],
+        }],
+    }
+}
+
 /// `loadtest audit` against a run.
 fn command(run: &Run) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
@@ -273,17 +369,8 @@ async fn pass_over(run: &Run, partner: &str) {
 
 /// Writes a batch of a page that nobody asked for.
 async fn invent(run: &Run) {
-    let batch = HintBatch {
-        id: BatchId::from(7),
-        // A settled one: of a failed one more may stand in the topic than was found.
-        generation: 1,
-        created_at_ms: 1,
-        hosts: vec![HostHints {
-            host: "www.site-0.example".to_owned(),
-            oldest_event_ms: 1,
-            urls: vec!["https://www.site-0.example/nobody-asked".to_owned()],
-        }],
-    };
+    // Of a settled generation: of a failed one more may stand in the topic than was found.
+    let batch = batch_of(7, 1, "www.site-0.example", "nobody-asked");
     let topic = run.kafka.topics().batches();
     let record = OutRecord {
         topic: &topic,

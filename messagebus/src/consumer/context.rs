@@ -12,7 +12,6 @@ use std::{
 use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, TopicPartitionList,
-    client::DefaultClientContext,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
@@ -23,6 +22,7 @@ use super::{lag::End, shared::Shared, stats::Statistics, topic_list};
 use crate::{
     clock::now_ms,
     metrics::{ConsumerError, RebalanceKind},
+    trouble::Trouble,
 };
 
 pub(super) struct Callbacks {
@@ -33,11 +33,13 @@ pub(super) struct Callbacks {
     queue_bytes: Mutex<f64>,
     /// Its consumer is done with it, and may have another client: what it hears means nothing any more.
     disowned: AtomicBool,
+    trouble: Trouble,
 }
 
 impl Callbacks {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            trouble: Trouble::of(&shared.options.topic),
             shared,
             commit_sent: Mutex::new(None),
             queue_bytes: Mutex::new(0.0),
@@ -220,22 +222,11 @@ impl ClientContext for Callbacks {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What `commit_callback` is told as well.
-        let level = if facility == "COMMITFAIL" {
-            RDKafkaLogLevel::Debug
-        } else {
-            level
-        };
-        DefaultClientContext.log(level, facility, message);
+        self.trouble.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The same error comes out of `poll`, where it is counted.
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            reason,
-            "librdkafka reports an error"
-        );
+        self.trouble.error(error, reason);
     }
 }
 

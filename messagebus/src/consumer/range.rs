@@ -14,12 +14,13 @@ use tokio::sync::mpsc;
 use super::batch::{Arena, Record, RecordBatch};
 use super::buffer::Buffer;
 use crate::args::KafkaArgs;
-use crate::client::{Quiet, sign_of_life};
+use crate::client::sign_of_life;
 use crate::credentials::CredentialFiles;
 use crate::ledger::Span;
 use crate::metrics::{BusMetrics, ConsumerError, GroupMetrics};
 use crate::offsets;
 use crate::trace::Origins;
+use crate::trouble::Trouble;
 
 /// Small batches: what is read again goes between the live ones.
 const BATCH_RECORDS: usize = 2_000;
@@ -77,15 +78,15 @@ pub fn read_range(
     Ok((RangeReader { stop }, receiver))
 }
 
-fn client(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<Quiet>> {
+fn client(kafka: &KafkaArgs, topic: &str) -> anyhow::Result<BaseConsumer<Trouble>> {
     kafka
         .reader_config(&kafka.topics().group("replay"))
         .set("queued.max.messages.kbytes", "8192")
-        .create_with_context(Quiet)
+        .create_with_context(Trouble::of(topic))
         .context("creating the reader of a range")
 }
 
-fn assign(client: &BaseConsumer<Quiet>, range: &Range, offset: i64) -> anyhow::Result<()> {
+fn assign(client: &BaseConsumer<Trouble>, range: &Range, offset: i64) -> anyhow::Result<()> {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition_offset(&range.topic, range.partition, Offset::Offset(offset))?;
     client.assign(&list).context("assigning a partition")
@@ -105,7 +106,7 @@ fn empty_span(partition: i32, from: i64) -> Span {
 struct Worker {
     kafka: KafkaArgs,
     credentials: CredentialFiles,
-    client: BaseConsumer<Quiet>,
+    client: BaseConsumer<Trouble>,
     range: Range,
     arena: Arena,
     buffer: Arc<Buffer>,
@@ -128,7 +129,7 @@ impl Worker {
     ) -> anyhow::Result<(Self, mpsc::Receiver<RecordBatch>)> {
         let group = kafka.topics().group("replay");
         let credentials = kafka.credentials(metrics);
-        let client = client(kafka)?;
+        let client = client(kafka, &range.topic)?;
         let (batches, receiver) = mpsc::channel(BATCHES);
         let buffer = Arc::new(Buffer::new(BUFFER_BYTES, metrics.buffer_bytes(), None));
         let worker = Self {
@@ -203,7 +204,7 @@ impl Worker {
     fn renew_when_due(&mut self) {
         let (kafka, range, next) = (&self.kafka, &self.range, self.span.to);
         let renewed = self.credentials.renew(|| {
-            let client = client(kafka)?;
+            let client = client(kafka, &range.topic)?;
             sign_of_life(client.client())?;
             assign(&client, range, next)?;
             Ok(client)
@@ -243,7 +244,6 @@ impl Worker {
             Some(Err(KafkaError::PartitionEOF(_))) => self.span.to = self.range.to,
             Some(Err(error)) => {
                 self.metrics.errors(ConsumerError::Fetch).inc();
-                tracing::warn!(error = &error as &dyn std::error::Error, "reading a range failed");
                 bootstrap::begin_again_after(&error, self.client.client(), &self.kafka.kafka_brokers);
             }
         }

@@ -378,12 +378,13 @@ impl Worker {
         self.shared.metrics.errors(reason).inc();
         bootstrap::begin_again_after(error, self.client.client(), &self.kafka.kafka_brokers);
         self.dead = matches!(error, KafkaError::MessageConsumptionFatal(_));
-        tracing::warn!(
-            topic = self.shared.options.topic,
-            fatal = self.dead,
-            error = error as &dyn std::error::Error,
-            "consuming failed"
-        );
+        if self.dead {
+            tracing::error!(
+                topic = self.shared.options.topic,
+                error = error as &dyn std::error::Error,
+                "the Kafka consumer has died"
+            );
+        }
     }
 }
 

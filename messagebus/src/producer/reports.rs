@@ -12,6 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Message, Statistics,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{DeliveryResult, NoCustomPartitioner, ProducerContext},
 };
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::{Delivered, ProduceError};
 use crate::metrics::{BusMetrics, TopicMetrics};
+use crate::trouble::Trouble;
 
 /// What travels with a record until its report.
 pub(super) struct Report {
@@ -37,6 +39,7 @@ pub(super) struct Reports {
     dead: AtomicBool,
     /// Told when all brokers are lost.
     lost: watch::Sender<()>,
+    trouble: Trouble,
 }
 
 impl Reports {
@@ -47,6 +50,7 @@ impl Reports {
             lost,
             topics: Mutex::new(HashMap::new()),
             dead: AtomicBool::new(false),
+            trouble: Trouble::of("producer"),
         }
     }
 
@@ -76,6 +80,10 @@ impl ClientContext for Reports {
         self.metrics.producer_queue().set(statistics.msg_cnt as f64);
     }
 
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.trouble.log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.dead.store(true, Ordering::Release);
@@ -85,14 +93,10 @@ impl ClientContext for Reports {
                 "the Kafka producer has died"
             );
         } else {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                reason,
-                "the Kafka producer has trouble"
-            );
             if bootstrap::all_are_lost(&error) {
                 self.lost.send_replace(());
             }
+            self.trouble.error(error, reason);
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::stack::{Move, RedisCluster};
 /// A slot has moved within this time once both its masters are back.
 const MOVED_WITHIN: Duration = Duration::from_secs(60);
 const STALL: Duration = Duration::from_secs(10);
+/// A node timeout, and three elections: Redis holds the next one four node timeouts after one that failed, as they do
+/// where the other masters are too busy to vote.
+const FAILOVER_WITHIN: Duration = Duration::from_secs(90);
 /// Long enough for writes to be lost, short enough for the cluster not to notice.
 const REPLICA_PAUSED: Duration = Duration::from_secs(3);
 /// The other flipper works within this time: twice the lease and an election.
@@ -173,12 +176,30 @@ impl Target<'_> {
         let master = self.cluster(active).await?.master(victim).await;
         self.cluster(active).await?.pause_replica(master)?;
         tokio::time::sleep(REPLICA_PAUSED).await;
-        let lost = self.cluster(active).await?.kill_before_replica(master).await?;
+        let killed = self.cluster(active).await?.kill_before_replica(master).await?;
+        let Some(lost) = killed else {
+            return Ok(occasion(false, "a master to kill"));
+        };
+        self.until_replica_takes_over(active, master).await?;
         self.cluster(active).await?.restart(master).await?;
         Ok(Some(Evidence {
             came: lost > 0,
             what: format!("Redis lost {lost} keys it had acknowledged"),
         }))
+    }
+
+    /// Leaves the cluster to others between two looks: without another master that they bring back there may be no
+    /// majority to elect the replica.
+    async fn until_replica_takes_over(&self, cluster: usize, master: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + FAILOVER_WITHIN;
+        while !self.cluster(cluster).await?.has_successor(master).await? {
+            if Instant::now() > deadline {
+                let says = self.cluster(cluster).await?.known_to_replica(master).await?;
+                anyhow::bail!("the replica does not take over within {FAILOVER_WITHIN:?}; it knows: {says}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     /// Which cluster was just begun to be written: waits for a flip, so that there is time until the next.
