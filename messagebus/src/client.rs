@@ -75,6 +75,10 @@ impl KafkaArgs {
             .set("auto.offset.reset", "earliest")
             // Tells the end of a partition from a stall, also behind trailing control records.
             .set("enable.partition.eof", "true")
+            // Of all partitions together: a megabyte of records that are much alike unpacks to many, and each takes
+            // hundreds of bytes of its own, before the bound on the queue is looked at. The default of 50 MiB is more
+            // than a service's memory.
+            .set("fetch.max.bytes", "1048576")
             // Fetching pauses this long when the queue is full; the default of a second is a stall.
             .set("fetch.queue.backoff.ms", "10")
             .set("fetch.error.backoff.ms", "100");

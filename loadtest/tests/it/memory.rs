@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use loadtest::drain::filled;
-use loadtest::run::Run;
+use loadtest::run::{Run, RunSettings};
 use loadtest::service::Kind;
 use loadtest::stack::Stack;
 use tokio::time::timeout;
 
-use crate::support::on_shared_threads;
+use crate::support::{Pipeline, on_shared_threads};
 
 const KEYS: u64 = 500_000;
 /// What a drain holds, and what reading and encoding take beside it. All keys, with a message of each batch, take
@@ -62,5 +62,40 @@ fn a_drain_that_kafka_holds_up_stops_reading() {
         assert!(held < BOUND, "{held} bytes held");
 
         timeout(WITHIN, all_removed(&stack)).await.unwrap();
+    });
+}
+
+/// An eighth below what an ingestor's container has, on Kubernetes as under Docker.
+const LIMIT: u64 = 224 << 20;
+/// Twice as many as the buffer holds. They are much alike, so that a fetched megabyte becomes many.
+const BACKLOG: u64 = 1_500_000;
+
+#[test]
+fn an_ingestor_before_a_long_backlog_stays_below_its_limit() {
+    on_shared_threads(async {
+        let mut pipeline = Pipeline::start(RunSettings::default()).await;
+        for cluster in &pipeline.clusters {
+            for node in cluster.numbers() {
+                cluster.configure(node, "maxmemory", "1").await.unwrap();
+            }
+        }
+        let ingestor = pipeline.run.service("ingestor-0").unwrap();
+        ingestor.terminate().await.unwrap();
+        pipeline.produce(91, 0, BACKLOG).await.unwrap();
+        let ingestor = pipeline.run.service("ingestor-0").unwrap();
+        ingestor.restart().unwrap();
+        let is_full =
+            async |run: &Run| Ok(run.metric(Kind::Ingestor, "buffer_bytes", &[]).await >= 96.0 * 1_048_576.0);
+        pipeline.wait_until("the buffer is full", is_full).await;
+        for cluster in &pipeline.clusters {
+            for node in cluster.numbers() {
+                cluster.configure(node, "maxmemory", "0").await.unwrap();
+            }
+        }
+        let is_read = async |run: &Run| Ok(run.input_lag().await? == 0);
+        pipeline.wait_until("the backlog is read", is_read).await;
+        let memory = pipeline.run.service("ingestor-0").unwrap().memory().unwrap();
+        assert!(memory.peak < LIMIT, "{memory:?}");
+        pipeline.close().await;
     });
 }

@@ -49,7 +49,7 @@ pub(super) fn client(
     config
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "100")
-        .set("max.partition.fetch.bytes", "2097152")
+        .set("max.partition.fetch.bytes", "1048576")
         // Prefetched records are thrown away at a pause, so the backlog is held in our own buffer instead.
         .set("queued.max.messages.kbytes", "4096")
         .set("statistics.interval.ms", "1000");
