@@ -7,19 +7,29 @@ PROMETHEUS=${PROMETHEUS:-http://localhost:9090}
 # pods SERVICE: its pods, one a line.
 pods() { kubectl -n "$NS" get pods -l "app.kubernetes.io/name=$1" -o name; }
 
+# through TARGET PORT PATH [curl options]: asks a port of a pod or a service, by way of one of this machine.
+through() {
+    local forward
+    kubectl -n "$NS" port-forward "$1" "18080:$2" >/dev/null &
+    forward=$!
+    for _ in {1..200}; do
+        (: </dev/tcp/127.0.0.1/18080) 2>/dev/null && break
+        sleep 0.1
+    done
+    curl --silent --show-error "${@:4}" "http://127.0.0.1:18080$3"
+    echo
+    kill "$forward"
+    wait "$forward" 2>/dev/null
+}
+
 # admin SERVICE PATH [curl options]: asks the admin port of each of its pods.
 admin() {
-    local service=$1 path=$2 port pod forward
+    local service=$1 path=$2 port pod
     shift 2
     case $service in ingestor) port=8081 ;; flipper) port=8082 ;; dispatcher) port=8083 ;; esac
     for pod in $(pods "$service"); do
         echo "# $pod"
-        kubectl -n "$NS" port-forward "$pod" "18080:$port" >/dev/null &
-        forward=$!
-        curl --silent --show-error --retry 20 --retry-delay 1 --retry-connrefused "$@" "http://127.0.0.1:18080$path"
-        echo
-        kill "$forward"
-        wait "$forward" 2>/dev/null
+        through "$pod" "$port" "$path" "$@"
     done
 }
 
@@ -33,15 +43,10 @@ order() {
 # key_file HOST [KEY]: what the dispatchers answer when its key file is asked for; without KEY the key that they derive
 # where its zone names none.
 key_file() {
-    local key=${2:-} forward
+    local key=${2:-}
     [ -n "$key" ] || key=$(kubectl -n "$NS" get secret indexnow -o 'jsonpath={.data.master-key}' | base64 --decode |
         python3 -c 'import hashlib, hmac, sys; print(hmac.new(sys.stdin.buffer.read(), sys.argv[1].encode(), "sha256").hexdigest()[:32])' "$1")
-    kubectl -n "$NS" port-forward service/dispatcher-keys 18084:8084 >/dev/null &
-    forward=$!
-    curl --silent --show-error --retry 20 --retry-delay 1 --retry-connrefused --include --header "Host: $1" "http://127.0.0.1:18084/$key.txt"
-    echo
-    kill "$forward"
-    wait "$forward" 2>/dev/null
+    through service/dispatcher-keys 8084 "/$key.txt" --include --header "Host: $1"
 }
 
 # logs SERVICE [kubectl options]: of all its pods, without chatter.
