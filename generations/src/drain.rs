@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use redis::{Cmd, Pipeline, Value, cmd};
+use redis::{Pipeline, Value};
 
+use crate::answer::{Answer, Strings};
 use crate::by_key::by_key;
 use crate::cluster::Cluster;
 use crate::error_kind::ErrorKind;
 use crate::metrics::Command;
-use crate::names::Names;
 use crate::node::{Node, NodeError};
 use crate::page::{Page, Read};
+use crate::resp::command;
 use crate::topology::Topology;
 
 /// `CLUSTER COUNTKEYSINSLOT`s in one pipeline.
@@ -83,9 +84,7 @@ impl Drain {
         loop {
             let map = self.cluster.topology();
             let owner = self.owner(&map, slot)?;
-            let mut list = cmd("CLUSTER");
-            list.arg("GETKEYSINSLOT").arg(slot).arg(limit);
-            let listed = names_of(&owner, owner.call(Command::GetKeysInSlot, list).await?)?;
+            let listed = names_in(&owner, slot, limit).await?;
             match self.values(&owner, &listed).await {
                 Ok(values) => return Ok(Page::new(listed, values)),
                 Err(NodeError::Refused {
@@ -102,29 +101,36 @@ impl Drain {
 
     /// What each name holds. Asked for in parts: a request and its answer stand in memory several times on their
     /// way.
-    async fn values(&self, owner: &Node, listed: &Names) -> Result<Vec<Read>, NodeError> {
-        let mut values = Vec::with_capacity(listed.len());
-        let mut names = listed.iter();
-        loop {
-            let part: Vec<&[u8]> = names.by_ref().take(VALUES_AT_ONCE).collect();
-            if part.is_empty() {
-                return Ok(values);
-            }
-            values.extend(self.values_of(owner, &part).await?.iter().map(Read::of));
+    async fn values(&self, owner: &Node, listed: &Strings) -> Result<Vec<Read>, NodeError> {
+        let names: Vec<&[u8]> = listed.iter().flatten().collect();
+        let mut values = Vec::with_capacity(names.len());
+        for part in names.chunks(VALUES_AT_ONCE) {
+            self.values_of(owner, part, &mut values).await?;
         }
+        Ok(values)
     }
 
     /// The value of each name, nil where it is gone or could not be read.
-    async fn values_of(&self, owner: &Node, names: &[&[u8]]) -> Result<Vec<Value>, NodeError> {
-        match owner.call(Command::Mget, with_names(Command::Mget, names)).await {
-            Ok(Value::Array(values)) if values.len() == names.len() => Ok(values),
+    async fn values_of(
+        &self,
+        owner: &Node,
+        names: &[&[u8]],
+        values: &mut Vec<Read>,
+    ) -> Result<(), NodeError> {
+        let wire = command(&[b"MGET"], names.iter().copied());
+        match owner.ask(Command::Mget, wire).await {
+            Ok(Answer::Strings(read)) if read.len() == names.len() => {
+                values.extend(read.iter().map(Read::of));
+                Ok(())
+            }
             Ok(_) => Err(owner.malformed()),
             Err(NodeError::Refused {
                 kind: ErrorKind::Ask | ErrorKind::TryAgain,
                 ..
             }) => {
                 let answers = by_key(&self.cluster, owner, Command::Mget, names).await;
-                Ok(answers.into_iter().map(only_value).collect())
+                values.extend(answers.into_iter().map(only_value));
+                Ok(())
             }
             Err(error) => Err(error),
         }
@@ -183,40 +189,26 @@ async fn count_group(node: &Node, slots: &[u16]) -> Result<Vec<SlotCount>, NodeE
     Ok(counts)
 }
 
-/// MGET or UNLINK, whose labels are their names: Redis knows them in any case.
-pub(crate) fn with_names(label: Command, names: &[&[u8]]) -> Cmd {
-    let mut command = cmd(label.label());
-    for name in names {
-        command.arg(*name);
+/// Names that stand in a slot.
+async fn names_in(node: &Node, slot: u16, limit: usize) -> Result<Strings, NodeError> {
+    let (slot, limit) = (slot.to_string(), limit.to_string());
+    let words: [&[u8]; 4] = [b"CLUSTER", b"GETKEYSINSLOT", slot.as_bytes(), limit.as_bytes()];
+    match node
+        .ask(Command::GetKeysInSlot, command(&words, [].into_iter()))
+        .await?
+    {
+        Answer::Strings(names) if names.iter().all(|name| name.is_some()) => Ok(names),
+        _ => Err(node.malformed()),
     }
-    command
-}
-
-/// The names of a listing. Each string of the answer is an allocation of its own, so it is not kept.
-fn names_of(node: &Node, answer: Value) -> Result<Names, NodeError> {
-    let Value::Array(items) = answer else {
-        return Err(node.malformed());
-    };
-    let mut bytes = 0;
-    for item in &items {
-        let Value::BulkString(name) = item else {
-            return Err(node.malformed());
-        };
-        bytes += name.len();
-    }
-    let mut names = Names::with_capacity(items.len(), bytes);
-    for item in items {
-        if let Value::BulkString(name) = item {
-            names.push(&name);
-        }
-    }
-    Ok(names)
 }
 
 /// The single value of an MGET of one name.
-fn only_value(answer: Result<Value, NodeError>) -> Value {
+fn only_value(answer: Result<Value, NodeError>) -> Read {
     match answer {
-        Ok(Value::Array(mut values)) => values.pop().unwrap_or_default(),
-        Ok(_) | Err(_) => Value::Nil,
+        Ok(Value::Array(values)) => match values.first() {
+            Some(Value::BulkString(value)) => Read::of(Some(value)),
+            _ => Read::Gone,
+        },
+        Ok(_) | Err(_) => Read::Gone,
     }
 }

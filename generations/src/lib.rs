@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod answer;
 mod args;
 mod by_key;
 mod chunk;
@@ -14,10 +15,12 @@ mod handshake;
 mod in_flight;
 mod info;
 mod key;
+mod line;
 mod metrics;
 mod names;
 mod node;
 mod page;
+mod pipe;
 mod pool;
 pub mod protocol;
 mod redirect;

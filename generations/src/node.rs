@@ -1,21 +1,22 @@
-//! The unhurried client of one node: everything but the writer's SETs. One multiplexed connection of redis-rs,
-//! opened when needed, given up at the first failure, with a deadline on all it does.
+//! The client of one node for everything but the writer's SETs: a multiplexed connection of redis-rs, and one of our own
+//! for the drain, with a deadline on all they do.
 
 use std::io;
-use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
 use secrecy::ExposeSecret;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::{Instant, timeout};
 
 use crate::address::Address;
+use crate::answer::Answer;
 use crate::cluster_name::ClusterName;
-use crate::connect::{Connector, RESPONSE_TIMEOUT, within_connect_timeout};
+use crate::connect::{Connector, RESPONSE_TIMEOUT};
 use crate::error_kind::ErrorKind;
+use crate::handshake::greet;
+use crate::line::Line;
 use crate::metrics::{Command, RedisMetrics};
+use crate::pipe::{Gone, Pipe};
 
 /// Why a node did not do what it was told.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,27 +55,15 @@ pub enum NodeError {
     },
 }
 
-/// The connection, and the last attempt to open one that failed.
-#[derive(Default)]
-struct Slot {
-    live: Option<Arc<Live>>,
-    failed: Option<(Instant, NodeError)>,
-}
-
-struct Live {
-    /// Of the credentials that it was opened with.
-    version: u64,
-    connection: MultiplexedConnection,
-    _driver: AbortOnDropHandle<()>,
-}
-
 /// One node of a cluster.
 pub(crate) struct Node {
     address: Address,
     cluster: ClusterName,
     connector: Connector,
     metrics: RedisMetrics,
-    slot: Mutex<Slot>,
+    /// For everything but names by the thousand.
+    commands: Line<MultiplexedConnection>,
+    drains: Line<Pipe>,
 }
 
 impl Node {
@@ -89,7 +78,8 @@ impl Node {
             cluster,
             connector,
             metrics,
-            slot: Mutex::default(),
+            commands: Line::default(),
+            drains: Line::default(),
         }
     }
 
@@ -112,25 +102,53 @@ impl Node {
         label: Command,
         pipeline: &Pipeline,
     ) -> Result<Vec<Value>, NodeError> {
-        let live = self.live().await?;
+        let version = self.connector.version();
+        let opened = self.commands.live(version, self.connect()).await;
+        let live = opened.map_err(|reason| self.unreachable(reason))?;
         let begun = Instant::now();
         let count = pipeline.len();
-        match live
-            .connection
-            .clone()
-            .send_packed_commands(pipeline, 0, count)
-            .await
-        {
+        match live.client.clone().send_packed_commands(pipeline, 0, count).await {
             Ok(answers) if answers.len() == count => {
                 self.metrics.answered(self.cluster, label, begun.elapsed());
                 Ok(answers)
             }
             Ok(_) => Err(self.malformed()),
             Err(error) => {
-                self.forget(&live).await;
-                Err(self.unanswered(&error))
+                self.commands.forget(&live).await;
+                let kind = if error.is_timeout() {
+                    ErrorKind::Timeout
+                } else {
+                    ErrorKind::Disconnected
+                };
+                Err(self.unanswered(kind, error.to_string()))
             }
         }
+    }
+
+    /// Runs one command of the drain's, as it goes over the wire. Dropping the future may leave it done or not.
+    pub(crate) async fn ask(&self, label: Command, wire: Vec<u8>) -> Result<Answer, NodeError> {
+        let version = self.connector.version();
+        let opened = self.drains.live(version, self.connect_pipe()).await;
+        let live = opened.map_err(|reason| self.unreachable(reason))?;
+        let begun = Instant::now();
+        let (kind, reason) = match timeout(RESPONSE_TIMEOUT, live.client.ask(wire)).await {
+            Ok(Ok(Answer::Error(line))) => {
+                let line = String::from_utf8_lossy(&line);
+                let (code, detail) = line.split_once(' ').unwrap_or((&line, ""));
+                return Err(self.refused(code.as_bytes(), detail));
+            }
+            Ok(Ok(answer)) => {
+                self.metrics.answered(self.cluster, label, begun.elapsed());
+                return Ok(answer);
+            }
+            Ok(Err(Gone)) => (ErrorKind::Disconnected, "the connection was cut".to_owned()),
+            Err(_elapsed) => (
+                ErrorKind::Timeout,
+                format!("nothing came within {RESPONSE_TIMEOUT:?}"),
+            ),
+        };
+        self.drains.forget(&live).await;
+        Err(self.unanswered(kind, reason))
     }
 
     /// The answer of one command, or the error that it is.
@@ -138,14 +156,7 @@ impl Node {
         let Value::ServerError(error) = answer else {
             return Ok(answer);
         };
-        let kind = ErrorKind::of_code(error.code().as_bytes());
-        self.metrics.failed(self.cluster, kind);
-        let detail = error.details().unwrap_or_default().to_owned();
-        Err(NodeError::Refused {
-            address: self.address.clone(),
-            kind,
-            detail,
-        })
+        Err(self.refused(error.code().as_bytes(), error.details().unwrap_or_default()))
     }
 
     pub(crate) fn malformed(&self) -> NodeError {
@@ -154,35 +165,7 @@ impl Node {
         }
     }
 
-    /// Those who waited for an attempt share its failure, or a silent node would cost each of them its own.
-    async fn live(&self) -> Result<Arc<Live>, NodeError> {
-        let asked = Instant::now();
-        let mut slot = self.slot.lock().await;
-        let version = self.connector.version();
-        // What is in flight on one of earlier credentials still gets its answer.
-        if let Some(live) = slot.live.as_ref().filter(|live| live.version == version) {
-            return Ok(Arc::clone(live));
-        }
-        if let Some((at, error)) = &slot.failed
-            && *at >= asked
-        {
-            return Err(error.clone());
-        }
-        match within_connect_timeout(self.connect(version)).await {
-            Ok(live) => Ok(Arc::clone(slot.live.insert(Arc::new(live)))),
-            Err(error) => {
-                self.metrics.failed(self.cluster, ErrorKind::Unreachable);
-                let error = NodeError::Unreachable {
-                    address: self.address.clone(),
-                    reason: error.to_string(),
-                };
-                slot.failed = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
-    }
-
-    async fn connect(&self, version: u64) -> io::Result<Live> {
+    async fn connect(&self) -> io::Result<(MultiplexedConnection, impl Future<Output = ()> + use<>)> {
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(credentials) = self.connector.credentials().map_err(io::Error::other)? {
             info = info.set_password(credentials.password.expose_secret());
@@ -192,32 +175,43 @@ impl Node {
         }
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
         let stream = self.connector.open(&self.address).await?;
-        let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
+        MultiplexedConnection::new_with_config(&info, stream, config)
             .await
-            .map_err(io::Error::other)?;
-        Ok(Live {
-            version,
-            connection,
-            _driver: AbortOnDropHandle::new(tokio::spawn(driver)),
-        })
+            .map_err(io::Error::other)
     }
 
-    /// Gives a failed connection up, unless another was opened already. Commands on it still get their answers.
-    async fn forget(&self, failed: &Arc<Live>) {
-        let mut slot = self.slot.lock().await;
-        slot.live.take_if(|live| Arc::ptr_eq(live, failed));
+    async fn connect_pipe(&self) -> io::Result<(Pipe, impl Future<Output = ()> + use<>)> {
+        let credentials = self.connector.credentials().map_err(io::Error::other)?;
+        let mut stream = self.connector.open(&self.address).await?;
+        greet(&mut *stream, credentials.as_ref()).await?;
+        Ok(Pipe::new(stream))
     }
 
-    fn unanswered(&self, error: &RedisError) -> NodeError {
-        let kind = if error.is_timeout() {
-            ErrorKind::Timeout
-        } else {
-            ErrorKind::Disconnected
-        };
+    /// That there is no connection, and why.
+    fn unreachable(&self, reason: String) -> NodeError {
+        self.metrics.failed(self.cluster, ErrorKind::Unreachable);
+        NodeError::Unreachable {
+            address: self.address.clone(),
+            reason,
+        }
+    }
+
+    /// What a node's error line means.
+    fn refused(&self, code: &[u8], detail: &str) -> NodeError {
+        let kind = ErrorKind::of_code(code);
+        self.metrics.failed(self.cluster, kind);
+        NodeError::Refused {
+            address: self.address.clone(),
+            kind,
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn unanswered(&self, kind: ErrorKind, reason: String) -> NodeError {
         self.metrics.failed(self.cluster, kind);
         NodeError::Unanswered {
             address: self.address.clone(),
-            reason: error.to_string(),
+            reason,
         }
     }
 }

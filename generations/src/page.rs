@@ -1,8 +1,6 @@
 //! Keys of one slot as they were read.
 
-use redis::Value;
-
-use crate::names::Names;
+use crate::answer::Strings;
 use crate::value::AgeValue;
 
 /// One key.
@@ -17,7 +15,7 @@ pub struct PageKey<'a> {
 /// Keys that were read together.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    listed: Names,
+    listed: Strings,
     /// What was read of each listed name, in order.
     values: Vec<Read>,
 }
@@ -31,7 +29,8 @@ pub(crate) enum Read {
 }
 
 impl Page {
-    pub(crate) fn new(listed: Names, values: Vec<Read>) -> Self {
+    /// Every name is there.
+    pub(crate) fn new(listed: Strings, values: Vec<Read>) -> Self {
         Self { listed, values }
     }
 
@@ -40,7 +39,7 @@ impl Page {
         let read = self.listed.iter().zip(&self.values);
         read.filter_map(|(name, read)| match *read {
             Read::Gone => None,
-            Read::Key(value) => Some(PageKey { name, value }),
+            Read::Key(value) => Some(PageKey { name: name?, value }),
         })
     }
 
@@ -58,22 +57,18 @@ impl Page {
 }
 
 impl Read {
-    pub(crate) fn of(value: &Value) -> Self {
-        match value {
-            Value::BulkString(value) => Self::Key(AgeValue::parse(value)),
-            _ => Self::Gone,
-        }
+    pub(crate) fn of(value: Option<&[u8]>) -> Self {
+        value.map_or(Self::Gone, |value| Self::Key(AgeValue::parse(value)))
     }
 }
 
 /// Keys as a test has them.
 impl<'a> FromIterator<PageKey<'a>> for Page {
     fn from_iter<I: IntoIterator<Item = PageKey<'a>>>(keys: I) -> Self {
-        let mut page = Self::default();
-        for PageKey { name, value } in keys {
-            page.listed.push(name);
-            page.values.push(Read::Key(value));
-        }
-        page
+        let (names, values): (Vec<_>, Vec<_>) = keys
+            .into_iter()
+            .map(|key| (key.name, Read::Key(key.value)))
+            .unzip();
+        Self::new(names.into_iter().collect(), values)
     }
 }

@@ -1,5 +1,6 @@
-//! The little of the Redis protocol (RESP2) that the writer speaks: `SET name value NX` out, its answers in.
-//! Written by hand because it runs once a hint; nothing here allocates once the buffers have grown.
+//! The little of the Redis protocol (RESP2) that goes out by hand, because it runs once a hint: the writer's
+//! `SET name value NX`, with the answers to it, and the drain's commands. Nothing of the writer's allocates once the buffers
+//! have grown.
 
 use std::ops::Range;
 
@@ -57,6 +58,29 @@ pub(crate) fn put_auth(out: &mut Vec<u8>, credentials: &Credentials) {
 /// Appends `PING`.
 pub(crate) fn put_ping(out: &mut Vec<u8>) {
     out.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
+}
+
+/// A command of the drain's: its words, and then names.
+pub(crate) fn command<'a>(
+    words: &[&[u8]],
+    names: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+) -> Vec<u8> {
+    /// Of a string beside its own bytes, up to a million of these.
+    const FRAME: usize = 12;
+    let sizes = words
+        .iter()
+        .copied()
+        .chain(names.clone())
+        .map(|text| text.len() + FRAME);
+    let mut out = Vec::with_capacity(FRAME + sizes.sum::<usize>());
+    let (digits, start) = decimal((words.len() + names.len()) as u64);
+    out.push(b'*');
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+    for text in words.iter().copied().chain(names) {
+        put_bulk(&mut out, text);
+    }
+    out
 }
 
 /// Reads the answer at the start of `buffer`.
@@ -131,6 +155,19 @@ mod tests {
             b"before*4\r\n$3\r\nSET\r\n$7\r\n0:{h}s/\r\n$4\r\n5000\r\n$2\r\nNX\r\n"
         );
         assert_eq!(&out[name], b"0:{h}s/");
+    }
+
+    #[test]
+    fn a_command_is_its_words_and_its_names() {
+        let names: [&[u8]; 2] = [b"0:{h}s/", b""];
+        assert_eq!(
+            command(&[b"UNLINK"], names.into_iter()),
+            b"*3\r\n$6\r\nUNLINK\r\n$7\r\n0:{h}s/\r\n$0\r\n\r\n"
+        );
+        assert_eq!(
+            command(&[b"CLUSTER", b"1"], [].into_iter()),
+            b"*2\r\n$7\r\nCLUSTER\r\n$1\r\n1\r\n"
+        );
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 
 use redis::Value;
 
+use crate::answer::Answer;
 use crate::by_key::by_key;
 use crate::cluster::Cluster;
-use crate::drain::{ATTEMPTS, Drain, DrainError, with_names};
+use crate::drain::{ATTEMPTS, Drain, DrainError};
 use crate::error_kind::ErrorKind;
 use crate::metrics::Command;
 use crate::node::{Node, NodeError};
+use crate::resp::command;
 
 /// What became of the names of an UNLINK.
 #[derive(Clone, Debug)]
@@ -66,11 +68,9 @@ impl Unlinking<'_> {
         if self.left.is_empty() {
             return ControlFlow::Break(UnlinkAnswer::Unlinked(self.unlinked));
         }
-        match owner
-            .call(Command::Unlink, with_names(Command::Unlink, &self.left))
-            .await
-        {
-            Ok(Value::Int(count)) => {
+        let wire = command(&[b"UNLINK"], self.left.iter().copied());
+        match owner.ask(Command::Unlink, wire).await {
+            Ok(Answer::Number(count)) => {
                 self.unlinked += u64::try_from(count).unwrap_or(0);
                 ControlFlow::Break(UnlinkAnswer::Unlinked(self.unlinked))
             }
