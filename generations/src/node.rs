@@ -3,6 +3,7 @@
 
 use std::io;
 
+use futures_util::future::{BoxFuture, FutureExt};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
 use secrecy::ExposeSecret;
@@ -165,7 +166,7 @@ impl Node {
         }
     }
 
-    async fn connect(&self) -> io::Result<(MultiplexedConnection, impl Future<Output = ()> + use<>)> {
+    async fn connect(&self) -> io::Result<(MultiplexedConnection, BoxFuture<'static, ()>)> {
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(credentials) = self.connector.credentials().map_err(io::Error::other)? {
             info = info.set_password(credentials.password.expose_secret());
@@ -175,9 +176,10 @@ impl Node {
         }
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
         let stream = self.connector.open(&self.address).await?;
-        MultiplexedConnection::new_with_config(&info, stream, config)
+        let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
             .await
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        Ok((connection, driver.boxed()))
     }
 
     async fn connect_pipe(&self) -> io::Result<(Pipe, impl Future<Output = ()> + use<>)> {

@@ -62,7 +62,7 @@ pub(crate) fn put_ping(out: &mut Vec<u8>) {
 
 /// A command of the drain's: its words, and then names.
 pub(crate) fn command<'a>(
-    words: &[&[u8]],
+    words: &[&'a [u8]],
     names: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
 ) -> Vec<u8> {
     /// Of a string beside its own bytes, up to a million of these.
