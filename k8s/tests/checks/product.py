@@ -18,10 +18,26 @@ def check(objects):
             if container["name"] in SERVICES:
                 yield from service(thing, spec, container, environment)
         if "CLUSTER_SIZE" in str(maps) and thing["kind"] == "StatefulSet" and thing["metadata"]["name"].startswith("redis-"):
-            size = settings(spec["containers"][0], maps)["CLUSTER_SIZE"]
-            if int(size) != thing["spec"]["replicas"]:
-                yield f"{name_of(thing)} has {thing['spec']['replicas']} replicas and CLUSTER_SIZE {size}"
+            yield from redis_node(thing, settings(spec["containers"][0], maps), spec["containers"][0])
     yield from seeds(objects, maps)
+
+
+def redis_node(thing, environment, container):
+    """One node of as many as there are: full, it refuses before its container is ended; back, it waits until it was missed."""
+    size = environment["CLUSTER_SIZE"]
+    if int(size) != thing["spec"]["replicas"]:
+        yield f"{name_of(thing)} has {thing['spec']['replicas']} replicas and CLUSTER_SIZE {size}"
+    scripts = K8S / "base/redis/scripts"
+    lines = (line.split(maxsplit=1) for line in (scripts / "redis.conf").read_text().splitlines())
+    conf = {words[0]: words[1] for words in lines if len(words) == 2}
+    if conf.get("maxmemory-policy") != "noeviction":
+        yield f"{name_of(thing)} evicts by {conf.get('maxmemory-policy')}, which loses hints"
+    share = re.search(r"^maxmemory \$\(\(MEMORY_LIMIT \* (\d+) / (\d+)\)\)$", (scripts / "start").read_text(), re.MULTILINE)
+    limit = next(each["valueFrom"]["resourceFieldRef"]["resource"] for each in container["env"] if each["name"] == "MEMORY_LIMIT")
+    if not share or limit != "limits.memory" or int(share[1]) * 8 > int(share[2]) * 7:
+        yield f"{name_of(thing)} has a maxmemory that leaves less than an eighth of its container's limit"
+    if int(environment["START_DELAY"]) * 1000 < 2 * int(conf["cluster-node-timeout"]):
+        yield f"{name_of(thing)} comes back after {environment['START_DELAY']} s, with a cluster-node-timeout of {conf['cluster-node-timeout']} ms"
 
 
 def settings(container, maps):
