@@ -55,7 +55,9 @@ impl TopicReader {
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
             .set("fetch.queue.backoff.ms", "10")
-            .set("queued.max.messages.kbytes", "16384")
+            // As for the services' readers: it has a pod's memory as well, and what is fetched unpacks to many times as much.
+            .set("fetch.max.bytes", "1048576")
+            .set("queued.max.messages.kbytes", "4096")
             .set("enable.partition.eof", "true");
         Ok(Self {
             client: config
