@@ -14,6 +14,10 @@ const KEYS: u64 = 500_000;
 /// What a drain holds, and what reading and encoding take beside it. All keys, with a message of each batch, take
 /// three times as much.
 const BOUND: f64 = 32.0 * 1_048_576.0;
+/// An eighth below what an ingestor's container has, on Kubernetes as under Docker.
+const LIMIT: u64 = 224 << 20;
+/// Twice as many as the buffer holds. They are much alike, so that a fetched megabyte becomes many.
+const BACKLOG: u64 = 1_500_000;
 const WITHIN: Duration = Duration::from_secs(120);
 /// Looks that show the same before a flipper counts as at rest.
 const LOOKS: usize = 20;
@@ -64,11 +68,6 @@ fn a_drain_that_kafka_holds_up_stops_reading() {
         timeout(WITHIN, all_removed(&stack)).await.unwrap();
     });
 }
-
-/// An eighth below what an ingestor's container has, on Kubernetes as under Docker.
-const LIMIT: u64 = 224 << 20;
-/// Twice as many as the buffer holds. They are much alike, so that a fetched megabyte becomes many.
-const BACKLOG: u64 = 1_500_000;
 
 #[test]
 fn an_ingestor_before_a_long_backlog_stays_below_its_limit() {
