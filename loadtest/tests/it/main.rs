@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod catching_up;
+mod certificates;
 mod consuming;
 mod degraded;
 mod doors;
@@ -19,5 +20,4 @@ mod readiness;
 mod rejecting;
 mod settings;
 mod support;
-mod tls;
 mod traces;
