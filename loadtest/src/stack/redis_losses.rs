@@ -63,18 +63,23 @@ impl RedisCluster {
         Ok(Some(acknowledged.difference(&kept).count()))
     }
 
-    /// Whether the slots of a master that [`Self::kill_before_replica`] killed have one again, its replica or, where
-    /// another fault has brought it back, itself: from then on it may be reached.
+    /// Whether the slots of a master that [`Self::kill_before_replica`] killed have one again: its replica or, where
+    /// another fault has brought it back, itself.
     ///
     /// # Errors
     /// There is no such replica.
     pub async fn has_successor(&self, master: usize) -> anyhow::Result<bool> {
-        let has = self.node(master)?.is_up() || self.node(self.twin_of(master))?.is_master().await;
-        if has {
-            let proxy = self.node(master)?.proxy().context("the cluster has no proxies")?;
-            proxy.set(Weather::Fair, Whose::All);
-        }
-        Ok(has)
+        Ok(self.node(master)?.is_up() || self.node(self.twin_of(master))?.is_master().await)
+    }
+
+    /// Starts a master again that [`Self::kill_before_replica`] killed, for everybody to reach.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn bring_back(&mut self, master: usize) -> anyhow::Result<()> {
+        let proxy = self.node(master)?.proxy().context("the cluster has no proxies")?;
+        proxy.set(Weather::Fair, Whose::All);
+        self.restart(master).await
     }
 
     /// What the replica of a master knows of its cluster.

@@ -181,7 +181,7 @@ impl Target<'_> {
             return Ok(occasion(false, "a master to kill"));
         };
         self.until_replica_takes_over(active, master).await?;
-        self.cluster(active).await?.restart(master).await?;
+        self.cluster(active).await?.bring_back(master).await?;
         Ok(Some(Evidence {
             came: lost > 0,
             what: format!("Redis lost {lost} keys it had acknowledged"),
