@@ -44,6 +44,19 @@ impl RedisCluster {
         Ok(())
     }
 
+    /// How many keys a master holds: none where it is down.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn keys_of(&self, master: usize) -> anyhow::Result<u64> {
+        let master = self.node(master)?;
+        if master.is_up() {
+            master.run(&cmd("DBSIZE")).await
+        } else {
+            Ok(0)
+        }
+    }
+
     /// Kills a master whose replica is paused, lets the replica go on, and says how many keys that the master had
     /// acknowledged the replica does not have. Nothing where the master is down already.
     ///

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio::time::Instant;
 
-use super::{Evidence, MISSED, SHORT, Target, occasion};
+use super::{Evidence, LOOK_EVERY, MISSED, OCCASION, SHORT, Target, occasion};
 use crate::proxy::{Weather, Whose};
 use crate::run::Run;
 use crate::service::Kind;
@@ -18,8 +18,8 @@ const STALL: Duration = Duration::from_secs(10);
 /// A node timeout, and three elections: Redis holds the next one four node timeouts after one that failed, as they do
 /// where the other masters are too busy to vote.
 const FAILOVER_WITHIN: Duration = Duration::from_secs(90);
-/// Long enough for writes to be lost, short enough for the cluster not to notice.
-const REPLICA_PAUSED: Duration = Duration::from_secs(3);
+/// Keys that a master takes while its replica is paused, before it is killed.
+const UNREPLICATED: u64 = 100;
 /// The other flipper works within this time: twice the lease and an election.
 const CUT_OFF: Duration = Duration::from_secs(35);
 
@@ -175,7 +175,7 @@ impl Target<'_> {
         let active = self.active_cluster().await;
         let master = self.cluster(active).await?.master(victim).await;
         self.cluster(active).await?.pause_replica(master)?;
-        tokio::time::sleep(REPLICA_PAUSED).await;
+        self.until_written(active, master).await?;
         let killed = self.cluster(active).await?.kill_before_replica(master).await?;
         let Some(lost) = killed else {
             return Ok(occasion(false, "a master to kill"));
@@ -186,6 +186,20 @@ impl Target<'_> {
             came: lost > 0,
             what: format!("Redis lost {lost} keys it had acknowledged"),
         }))
+    }
+
+    /// Waits until a master holds keys that its paused replica does not have, or for as long as an occasion may take. A
+    /// time alone would not do: a flip may come meanwhile, whose drain leaves nothing to lose until the cluster's turn
+    /// comes again.
+    async fn until_written(&self, cluster: usize, master: usize) -> anyhow::Result<()> {
+        let paused_at = self.cluster(cluster).await?.keys_of(master).await?;
+        let deadline = Instant::now() + OCCASION;
+        while self.cluster(cluster).await?.keys_of(master).await? < paused_at + UNREPLICATED
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Leaves the cluster to others between two looks: without another master that they bring back there may be no
