@@ -188,40 +188,69 @@ fn clamp(count: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use hint_schema::{BatchId, HintBatch, HostHints};
+    use messagebus::metrics::Stage;
+    use messagebus::{BusMetrics, KafkaArgs, Producer, Registrar};
+    use prometheus::Registry;
 
     use super::*;
+    use crate::metrics::Metrics;
     use crate::waiting::{Assignment, Waiting};
 
     /// What Kafka takes in a message.
     const MESSAGE_BYTES: usize = 1_000_000;
 
+    /// Books whose records nobody acknowledges.
+    fn cut_off() -> Books {
+        let nobody = KafkaArgs::plaintext("127.0.0.1:1", "test.");
+        let registrar = Registrar::new(&Registry::new(), "dispatcher");
+        let bus = BusMetrics::register(&registrar).unwrap();
+        let producer = Producer::new(&nobody, bus.clone()).unwrap();
+        Books {
+            partner: "bing".to_owned(),
+            outbox: Outbox::new(producer, &nobody.topics(), &bus),
+            metrics: Metrics::register(&registrar).unwrap().lane("bing"),
+            age: bus.hint_age(Stage::Delivered, "bing"),
+        }
+    }
+
+    /// So many URLs of a host.
+    fn load(urls: Vec<String>) -> Load {
+        let host = HostHints {
+            host: "a.example".to_owned(),
+            oldest_event_ms: 0,
+            urls,
+        };
+        let batch = HintBatch {
+            id: BatchId::default(),
+            generation: 1,
+            created_at_ms: 0,
+            hosts: vec![host],
+        };
+        let (urls, bytes) = (usize::MAX, usize::MAX);
+        let mut waiting = Waiting::new(Bounds { urls, bytes });
+        let assignment = Assignment {
+            partition: 0,
+            epoch: 1,
+        };
+        waiting.admit((), assignment, batch);
+        waiting.take().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_not_written_down_yet_has_not_ended() {
+        let (books, load) = (cut_off(), load(vec!["https://a.example/".to_owned()]));
+        assert!(books.accepted(&load, 200).now_or_never().is_none());
+        let no_key = Reason::no_key();
+        assert!(books.given_up(load, &no_key).now_or_never().is_none());
+    }
+
     #[test]
     fn a_large_request_that_is_refused_fits_into_records() {
         for (count, length) in [(10_000, 30), (10_000, 57), (10_000, 512), (2_500, 2_048)] {
             let url = |page| format!("https://a.example/{page:0width$}", width = length - 18);
-            let host = HostHints {
-                host: "a.example".to_owned(),
-                oldest_event_ms: 0,
-                urls: (0..count).map(url).collect(),
-            };
-            let batch = HintBatch {
-                id: BatchId::default(),
-                generation: 1,
-                created_at_ms: 0,
-                hosts: vec![host],
-            };
-            let (urls, bytes) = (usize::MAX, usize::MAX);
-            let mut waiting = Waiting::new(Bounds { urls, bytes });
-            waiting.admit(
-                (),
-                Assignment {
-                    partition: 0,
-                    epoch: 1,
-                },
-                batch,
-            );
-            let (mut load, mut in_records) = (waiting.take().unwrap(), 0);
+            let (mut load, mut in_records) = (load((0..count).map(url).collect()), 0);
             while !load.urls.is_empty() {
                 let (part, rest) = load.split_at(RECORD);
                 in_records += part.hint_count();

@@ -94,6 +94,24 @@ fn a_host_that_does_not_fit_opens_the_next_batch_whole() {
 }
 
 #[test]
+fn a_host_of_more_bytes_than_a_batch_may_have_takes_several() {
+    let names: Vec<_> = (0..50)
+        .map(|n| key(7, "a.example", &format!("/{n:01000}")))
+        .collect();
+    let batches = drain(&[names]);
+    assert_eq!(batches.iter().map(Batch::url_count).sum::<usize>(), 50);
+    for batch in batches {
+        let hosts = batch.hints();
+        let encoded = HintBatch {
+            hosts,
+            ..HintBatch::default()
+        }
+        .encode();
+        assert!(encoded.len() <= LIMITS.bytes, "{} bytes", encoded.len());
+    }
+}
+
+#[test]
 fn a_full_batch_waits_for_nothing() {
     let names: Vec<_> = (0..100).map(|n| key(7, "a.example", &format!("/{n}"))).collect();
     let added = assembler().add(&page(&names));

@@ -81,6 +81,36 @@ fn what_has_no_answer_of_its_own_is_unanswered() {
 }
 
 #[test]
+fn what_a_node_refuses_is_not_written_and_waits() {
+    let pool = Arc::new(Pool::default());
+    for (line, block) in [
+        ("-NOPERM this user has no permissions to run SET", Block::Refused),
+        (
+            "-READONLY You can't write against a read only replica.",
+            Block::Refused,
+        ),
+        (
+            "-MISCONF Redis is configured to save RDB snapshots",
+            Block::Refused,
+        ),
+        ("-OOM command not allowed", Block::OutOfMemory),
+        ("-CLUSTERDOWN The cluster is down", Block::ClusterDown),
+        ("-LOADING Redis is loading the dataset in memory", Block::Loading),
+        (
+            "-NOREPLICAS Not enough good replicas to write.",
+            Block::NoReplicas,
+        ),
+    ] {
+        let mut wire = InFlight::default();
+        wire.begin(chunk(&pool, 1, &["a"]), Instant::now());
+        write_all(&mut wire);
+        let answer = format!("{line}\r\n");
+        let answered = wire.read(answer.as_bytes(), "h").unwrap().1.unwrap();
+        assert_eq!(outcomes(&answered.chunk), [Outcome::Blocked(block)], "{line}");
+    }
+}
+
+#[test]
 fn redirections_name_their_target() {
     let pool = Arc::new(Pool::default());
     let mut wire = InFlight::default();

@@ -110,27 +110,27 @@ fn leased() -> (IngestLoop, mpsc::Receiver<LogWrite>) {
     (ingest, written)
 }
 
-/// Takes [`page`], which is sent to Redis. It is read again: nobody has to hold its partition.
-fn take_page(ingest: &mut IngestLoop) {
-    let payload = page().encode();
-    let page = Record {
+/// Takes a record as batch 1, live or of this generation's input, read again. Nobody has to hold its partition.
+fn take(ingest: &mut IngestLoop, payload: &[u8], replay: Option<Generation>) {
+    let record = Record {
         partition: 0,
         offset: 0,
         timestamp_ms: 0,
         key: None,
-        payload: &payload,
+        payload,
     };
-    let (batch, failed) = (1, 2);
-    let again = OpenBatch::again(RecordBatch::of(&[page], &ingest.parts.bus), failed);
-    let spans = again.intervals();
-    ingest.open.insert(batch, again);
+    let mut open = OpenBatch::again(RecordBatch::of(&[record], &ingest.parts.bus), 0);
+    open.replay = replay;
+    let (batch, spans) = (1, open.intervals());
+    ingest.open.insert(batch, open);
     ingest
-        .handle(WriterEvent::Polled {
-            batch,
-            spans,
-            replay: Some(failed),
-        })
+        .handle(WriterEvent::Polled { batch, spans, replay })
         .unwrap();
+}
+
+/// Takes [`page`], which is sent to Redis.
+fn take_page(ingest: &mut IngestLoop) {
+    take(ingest, &page().encode(), Some(2));
 }
 
 #[tokio::test]
@@ -148,6 +148,43 @@ async fn what_redis_did_not_take_is_unknown_to_the_filter_and_excuses_the_consum
     assert!(!ingest.filter.contains(name), "it was refused");
     ingest.tick().unwrap();
     assert!(ingest.parts.consumer.is_excused());
+}
+
+#[tokio::test]
+async fn nothing_more_is_polled_while_refused_sets_wait() {
+    let (mut ingest, _written) = leased();
+    take_page(&mut ingest);
+    assert!(ingest.may_poll());
+    let refused = timeout(PATIENCE, ingest.queues.answers.recv()).await;
+    ingest.answered(&refused.unwrap().unwrap()).unwrap();
+    assert!(!ingest.may_poll());
+    ingest.resend.forget(&[1]);
+    assert!(ingest.may_poll());
+}
+
+#[tokio::test]
+async fn a_master_has_room_below_three_quarters_of_its_memory() {
+    let (mut ingest, _written) = leased();
+    // Generation 4 stands in A.
+    for (memory, is_roomy) in [([0.74, 1.0], true), ([0.75, 0.0], false)] {
+        ingest.queues.memory = memory.map(|share| watch::channel(share).1);
+        assert_eq!(ingest.is_roomy(), is_roomy, "{memory:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_the_acknowledgement_of_what_it_rejected() {
+    let (mut ingest, _written) = leased();
+    let (rejects, mut to_reject) = mpsc::channel(1);
+    ingest.queues.rejects = rejects;
+    take(&mut ingest, b"garbage", None);
+    let RejectedBatch { batch, records } = to_reject.try_recv().unwrap();
+    assert_eq!(records.len(), 1);
+    assert!(ingest.machine.is_in_flight(batch), "it may be committed");
+    ingest
+        .handle(WriterEvent::Acknowledged { batch, acks: 1 })
+        .unwrap();
+    assert!(!ingest.machine.is_in_flight(batch));
 }
 
 #[tokio::test]

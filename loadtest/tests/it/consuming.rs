@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use loadtest::scrape::Scrape;
+use messagebus::consumer::{Range, read_range};
 use messagebus::metrics::{BusMetrics, Registrar};
 use messagebus::{Consumer, ConsumerOptions, Health, KafkaArgs, RecordBatch, Span, consume, offsets};
-use prometheus::{Registry, TextEncoder};
+use prometheus::{IntCounter, Registry, TextEncoder};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -172,6 +176,40 @@ fn a_partition_moves_when_what_has_begun_of_it_is_done_and_committed() {
         }
         second.close().await;
         first.close().await;
+    });
+}
+
+/// Removes what stands below an offset of partition 0, as retention does.
+async fn remove(kafka: &KafkaArgs, topic: &str, below: i64) {
+    let client: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(below))
+        .unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let removed = client.delete_records(&list, &options).await.unwrap();
+    removed.elements()[0].error().unwrap();
+}
+
+#[test]
+fn what_retention_has_removed_of_a_range_is_counted_and_the_rest_is_read() {
+    on_shared_threads(async {
+        let (_, kafka) = broker().await;
+        let topic = kafka.topics().cache_misses();
+        fill(&kafka, 0, 10, 1).await;
+        remove(&kafka, &topic, 4).await;
+        let range = Range {
+            topic,
+            partition: 0,
+            from: 1,
+            to: 10,
+        };
+        let gone = IntCounter::new("gone", "help").unwrap();
+        let (_reading, mut batches) = read_range(&kafka, range, gone.clone(), &bus().0).unwrap();
+        let batch = next(&mut batches).await;
+        let span = batch.spans()[0];
+        assert_eq!((span.from, span.to), (1, 10), "it is covered");
+        assert!(batch.records().map(|record| record.offset).eq(4..10));
+        assert_eq!(gone.get(), 3);
     });
 }
 
