@@ -12,8 +12,8 @@ use crate::service::{Kind, Surroundings};
 const SLOW_DRAIN: Weather = Weather::Slow(Duration::from_millis(30));
 /// SETs are in flight for so long, and stay below the response timeout.
 const SLOW_SETS: Weather = Weather::Slow(Duration::from_millis(400));
-/// A service has so long to end after SIGTERM, its dependencies away or not.
-const END_WITHIN: Duration = Duration::from_secs(90);
+/// A service has so long to end after SIGTERM, its dependencies away or not: the longest grace period of the manifests.
+const END_WITHIN: Duration = Duration::from_secs(120);
 const FLIPPERS: [&str; 2] = ["flipper-0", "flipper-1"];
 
 /// How a service is made to end.
