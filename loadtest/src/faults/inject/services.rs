@@ -12,9 +12,16 @@ use crate::service::{Kind, Surroundings};
 const SLOW_DRAIN: Weather = Weather::Slow(Duration::from_millis(30));
 /// SETs are in flight for so long, and stay below the response timeout.
 const SLOW_SETS: Weather = Weather::Slow(Duration::from_millis(400));
-/// A service has so long to end after SIGTERM, its dependencies away or not: the longest grace period of the manifests.
-const END_WITHIN: Duration = Duration::from_secs(120);
 const FLIPPERS: [&str; 2] = ["flipper-0", "flipper-1"];
+
+/// How long a service has to end after SIGTERM, its dependencies away or not: the grace that it gives its own tasks,
+/// and twenty seconds for a busy machine.
+fn grace(kind: Kind) -> Duration {
+    Duration::from_secs(match kind {
+        Kind::Ingestor | Kind::Dispatcher => 70,
+        Kind::Flipper => 120,
+    })
+}
 
 /// How a service is made to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +75,11 @@ impl Target<'_> {
 
     /// Another fault may have started it again by now: the process of that number has ended then.
     async fn wait_for_end(&self, name: &str, id: Option<u32>) -> anyhow::Result<ExitStatus> {
-        let deadline = Instant::now() + END_WITHIN;
+        let started = Instant::now();
         loop {
             let mut run = self.run().await;
             let service = run.service(name)?;
+            let within = grace(service.kind());
             if service.id() != id {
                 return Ok(ExitStatus::default());
             }
@@ -80,8 +88,8 @@ impl Target<'_> {
             }
             drop(run);
             anyhow::ensure!(
-                Instant::now() < deadline,
-                "{name} does not end within {END_WITHIN:?} of SIGTERM"
+                started.elapsed() < within,
+                "{name} does not end within {within:?} of SIGTERM"
             );
             tokio::time::sleep(LOOK_EVERY).await;
         }
