@@ -1,5 +1,6 @@
 //! Dependencies that stay away: what goes on, what waits, and that nobody is restarted for it.
 
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use loadtest::audit::Auditor;
@@ -187,7 +188,62 @@ fn the_control_topic_is_out_of_reach_and_writers_stop_though_the_input_is_readab
     });
 }
 
+#[test]
+fn a_flipper_that_kafka_keeps_from_ending_is_given_up_with_its_drain_and_the_next_one_finishes_it() {
+    on_shared_threads(async {
+        let (stack, mut run) = start_with(Duration::from_secs(3_600)).await;
+        produce_to(&run.kafka, 26, 0, 4_000).await.unwrap();
+        let is_read = async |run: &Run| Ok(run.input_lag().await? == 0);
+        run.wait_until("the input is read", DEGRADED_WITHIN, is_read)
+            .await
+            .unwrap();
+        stack
+            .broker()
+            .set_weather(Weather::Mute, Whose::Saying("batches"));
+        run.flip().await.unwrap();
+        // Kafka has them, and the flipper does not know.
+        let is_sent = async |run: &Run| Ok(run.batches().await? > 0);
+        run.wait_until("batches stand in Kafka", DEGRADED_WITHIN, is_sent)
+            .await
+            .unwrap();
+        run.service("flipper-0").unwrap().ask_to_end().unwrap();
+        stack.broker().set_weather(Weather::Mute, Whose::All);
+        let status = ended(&mut run, "flipper-0").await;
+        assert_eq!(status.code(), Some(1), "it was cut short");
+
+        stack.broker().set_weather(Weather::Fair, Whose::All);
+        run.forget_counters();
+        run.service("flipper-0").unwrap().restart().unwrap();
+        run.service("flipper-0")
+            .unwrap()
+            .wait_until_ready()
+            .await
+            .unwrap();
+        close(&stack, run).await;
+    });
+}
+
+/// How a service ends that was asked to.
+async fn ended(run: &mut Run, name: &str) -> ExitStatus {
+    let deadline = Instant::now() + DEGRADED_WITHIN;
+    loop {
+        if let Some(status) = run.service(name).unwrap().ended().unwrap() {
+            return status;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{name} does not end; logs are in {}",
+            run.keep().display()
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 async fn start() -> (Stack, Run) {
+    start_with(RunSettings::default().flip_interval).await
+}
+
+async fn start_with(flip_interval: Duration) -> (Stack, Run) {
     let shape = Shape {
         masters: 3,
         has_replicas: false,
@@ -197,6 +253,7 @@ async fn start() -> (Stack, Run) {
     let proxied = stack.broker().proxied().to_string();
     let settings = RunSettings {
         ingestors: 2,
+        flip_interval,
         settings: vec![("KAFKA_BROKERS".to_owned(), proxied)],
         ..RunSettings::default()
     };
