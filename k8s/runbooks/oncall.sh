@@ -7,20 +7,24 @@ PROMETHEUS=${PROMETHEUS:-http://localhost:9090}
 # pods SERVICE: its pods, one a line.
 pods() { kubectl -n "$NS" get pods -l "app.kubernetes.io/name=$1" -o name; }
 
-# through TARGET PORT PATH [curl options]: asks a port of a pod or a service, by way of one of this machine.
-through() {
-    local forward
-    kubectl -n "$NS" port-forward "$1" "18080:$2" >/dev/null &
+# through TARGET PORT PATH [curl options]: asks a port of a pod or a service, by way of one of this machine. In a shell of
+# its own, whose end is the end of the way, also where a reader has seen enough: the next question would take it.
+through() (
+    forward=''
+    trap 'kill $forward 2>/dev/null' EXIT
+    exec 3< <(exec kubectl -n "$NS" port-forward "$1" ":$2" 2>&1)
     forward=$!
-    for _ in {1..200}; do
-        (: </dev/tcp/127.0.0.1/18080) 2>/dev/null && break
-        sleep 0.1
-    done
-    curl --silent --show-error "${@:4}" "http://127.0.0.1:18080$3"
+    read -r said <&3 || said="kubectl port-forward $1 says nothing"
+    case $said in
+        "Forwarding from 127.0.0.1:"*) said=${said#*127.0.0.1:} ;;
+        *)
+            echo "$said" >&2
+            exit 1
+            ;;
+    esac
+    curl --silent --show-error "${@:4}" "http://127.0.0.1:${said%% *}$3"
     echo
-    kill "$forward"
-    wait "$forward" 2>/dev/null
-}
+)
 
 # admin SERVICE PATH [curl options]: asks the admin port of each of its pods.
 admin() {
