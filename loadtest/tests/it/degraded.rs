@@ -1,4 +1,4 @@
-//! Dependencies that stay away: what goes on, what waits, and that nobody is restarted for it.
+//! Dependencies that stay away: what goes on, what waits, that nobody is restarted for it, and that who is asked to end does.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
